@@ -1,0 +1,1 @@
+"""Run Bodywork repositories on Argo Workflows, Tekton or a laptop, straight from Git."""

@@ -1,0 +1,84 @@
+"""Every Kubernetes name, label value and variable name is made here.
+
+A changed or cut name gets a short hash of the original, so two names never collide. The one
+exception is `stage_label`: people call their services by it, so it follows Bodywork's own rule
+and the schema refuses two stages that meet in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+LABEL_LIMIT = 63
+"""Longest DNS-1123 label and label value (Kubernetes API conventions)."""
+
+_HASH_LENGTH = 8
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
+
+
+def short_hash(text: str) -> str:
+    """Return 8 hexadecimal characters that depend on the whole text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+
+
+def dns_label(text: str, limit: int = LABEL_LIMIT) -> str:
+    """Return a DNS-1123 label made from `text`, at most `limit` (>= 10) characters.
+
+    >>> dns_label("train-model")
+    'train-model'
+    >>> dns_label("Train_Model")
+    'train-model-e00797de'
+    """
+    clean = _dashed(text)
+    if clean == text and len(text) <= limit:
+        return text
+    return _with_hash(clean, text, limit)
+
+
+def stage_label(stage: str) -> str:
+    """Return the name by which a stage's objects and its service are reached.
+
+    Bodywork's rule (every run of other characters becomes one dash) with what Kubernetes demands
+    on top: lower case, a letter first, no dash at an end, 63 characters.
+
+    >>> stage_label("stage_4"), stage_label("1_download_data")
+    ('stage-4', 's-1-download-data')
+    """
+    clean = _dashed(stage)
+    if clean[:1].isdigit():
+        clean = f"s-{clean}"
+    if clean and len(clean) <= LABEL_LIMIT:
+        return clean
+    return _with_hash(clean or "stage", stage, LABEL_LIMIT)
+
+
+def label_value(text: str) -> str:
+    """Return a label value made from `text`: unchanged when legal, else cleaned with a hash.
+
+    >>> label_value("main"), label_value("feature/x y")
+    ('main', 'feature-x-y-1ae9fd29')
+    """
+    if len(text) <= LABEL_LIMIT and _LABEL_VALUE.fullmatch(text):
+        return text
+    clean = re.sub(r"[^A-Za-z0-9_.]+", "-", text)
+    return _with_hash(clean.strip("-_."), text, LABEL_LIMIT)
+
+
+def variable_part(stage: str) -> str:
+    """Return the `<NAME>` of ``BODYWORK_SERVICE_<NAME>_URL``.
+
+    >>> variable_part("stage-4")
+    'STAGE_4'
+    """
+    return stage_label(stage).upper().replace("-", "_")
+
+
+def _dashed(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _with_hash(clean: str, original: str, limit: int) -> str:
+    room = limit - _HASH_LENGTH - 1
+    head = clean[:room].rstrip("-_.")
+    return f"{head}-{short_hash(original)}" if head else f"x-{short_hash(original)}"[:limit]

@@ -1,0 +1,239 @@
+"""What is to run, whatever the engine, frozen. Made by `planner.make_plan`, read by backends.
+
+A plan holds every decision: order, names, commands, environment, limits. A backend translates it.
+What differs between engines (where files lie, what the run is called, how a service is reached)
+appears as a member of a closed union that each backend spells in its own words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """The run takes exactly this commit."""
+
+    commit: str
+    """Full hash, 40 (or 64) hexadecimal characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """Repository and commit are arguments of each run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedAtRun:
+    """A first task of each run resolves the ref; all stages take what it found."""
+
+    ref: str
+
+
+Revision: TypeAlias = Pinned | Parameter | ResolvedAtRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the code of every stage comes from."""
+
+    revision: Revision
+    repository: str | None = None
+    """URL or absolute path without credentials; None only with `Parameter`."""
+    ref: str | None = None
+    """Branch or tag that was asked for, for people to read."""
+    directory: str = ""
+    """Folder of bodywork.yaml inside the repository; "" is its root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainEnv:
+    """A variable with a value that no engine can mistake for its own syntax."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretEnv:
+    """A variable filled from the key `name` of `secret`."""
+
+    name: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNameEnv:
+    """A variable that holds the run's name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceUrlEnv:
+    """A variable that holds the address of a service of the same pipeline."""
+
+    name: str
+    service: str
+    """`ServiceTask.name`."""
+    port: int
+
+
+Env: TypeAlias = PlainEnv | SecretEnv | RunNameEnv | ServiceUrlEnv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One stage's image, commands and environment."""
+
+    image: str
+    prepare: tuple[str, ...]
+    """Options of ``runner.py prepare`` without those that `prepare_command` adds."""
+    execute: tuple[str, ...]
+    """Options of ``runner.py exec`` without those that `exec_command` adds."""
+    env: tuple[Env, ...] = ()
+    cpu_request: float = 0.0
+    memory_request_mb: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchTask:
+    """A stage that runs to its end."""
+
+    stage: str
+    name: str
+    """DNS-1123 label, unique in the plan."""
+    container: Container
+    retries: int
+    time_limit_seconds: int
+    """Of the module, for each attempt; 0 means none. Already among `container.execute`."""
+    install_timeout_seconds: int
+    """Of prepare. Already among `container.prepare`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTask:
+    """A stage that serves until it is replaced or deleted."""
+
+    stage: str
+    name: str
+    """DNS-1035 label, unique in the plan; the host name of the service."""
+    container: Container
+    port: int
+    replicas: int
+    startup_seconds: int
+    """From the start of the module to the first answer on its port."""
+    install_timeout_seconds: int
+    ingress: bool
+    aliases: tuple[str, ...] = ()
+    """Further names by which the service is reached."""
+
+
+Task: TypeAlias = BatchTask | ServiceTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStep:
+    """Tasks that run side by side; the next step waits for all of them."""
+
+    tasks: tuple[BatchTask, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStep:
+    """Services that are released side by side; the next step waits for all of them."""
+
+    tasks: tuple[ServiceTask, ...]
+
+
+Step: TypeAlias = BatchStep | ServiceStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole pipeline. Steps alternate so that each holds tasks of one kind only."""
+
+    pipeline: str
+    """As the author wrote it."""
+    name: str
+    """DNS-1123 label made of `pipeline`."""
+    source: Source
+    steps: tuple[Step, ...]
+    on_failure: BatchTask | None = None
+    namespace: str | None = None
+
+    @property
+    def revision(self) -> Revision:
+        """Which commit a run takes."""
+        return self.source.revision
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield the tasks of all steps in order, without the failure task."""
+        for step in self.steps:
+            yield from step.tasks
+
+    def services(self) -> Iterator[ServiceTask]:
+        """Yield the service tasks in order."""
+        for step in self.steps:
+            if isinstance(step, ServiceStep):
+                yield from step.tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where things lie in the place a stage runs in: a pod, or a folder on a laptop."""
+
+    python: str
+    runner: str
+    workspace: str
+    termination_log: str
+
+
+def prepare_command(
+    container: Container, site: Site, *, repository: str, commit: str
+) -> tuple[str, ...]:
+    """Return the command line that fetches the code and installs the requirements.
+
+    `repository` and `commit` are the engine's text for them: values, or its own placeholders.
+    """
+    return (
+        site.python,
+        site.runner,
+        "prepare",
+        f"--workspace={site.workspace}",
+        f"--termination-log={site.termination_log}",
+        f"--repository={repository}",
+        f"--commit={commit}",
+        *container.prepare,
+    )
+
+
+def exec_command(container: Container, site: Site) -> tuple[str, ...]:
+    """Return the command line that becomes the stage's module."""
+    return (
+        site.python,
+        site.runner,
+        "exec",
+        f"--workspace={site.workspace}",
+        f"--termination-log={site.termination_log}",
+        *container.execute,
+    )
+
+
+def to_document(value: object) -> Any:
+    """Return a plan, or a part of it, as plain data; union members carry their ``kind``."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            field.name: to_document(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, tuple):
+        return [to_document(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value

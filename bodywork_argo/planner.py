@@ -1,0 +1,203 @@
+"""From a `Project` to a `Plan`: the one place where order, names and commands are decided."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bodywork_argo.names import LABEL_LIMIT, dns_label, stage_label, variable_part
+from bodywork_argo.plan import (
+    BatchStep,
+    BatchTask,
+    Container,
+    Env,
+    PlainEnv,
+    Plan,
+    RunNameEnv,
+    SecretEnv,
+    ServiceStep,
+    ServiceTask,
+    ServiceUrlEnv,
+    Source,
+    Step,
+)
+from bodywork_argo.spec import BatchStage, Dialect, Project, ServiceStage, Stage
+
+DEFAULT_INSTALL_TIMEOUT_SECONDS = 900
+
+_ENGINE_SYNTAX = re.compile(r"\{\{|\$\(|\$\$|[^ -~]")
+"""What Argo ({{), the kubelet ($$, $(NAME)) or Tekton ($(x)) would substitute, and all that is
+not printable ASCII, which is safe nowhere on the way through YAML, JSON and annotations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What the user may set from outside the file."""
+
+    image: str | None = None
+    """Takes the place of every stage's image."""
+    namespace: str | None = None
+    install_timeout_seconds: int = DEFAULT_INSTALL_TIMEOUT_SECONDS
+
+
+def make_plan(project: Project, source: Source, options: PlanOptions | None = None) -> Plan:
+    """Return the plan of a project at a revision. Pure: the same input gives an equal plan."""
+    options = options or PlanOptions()
+    plan_stage = _StagePlanner(project, source, options)
+    return Plan(
+        pipeline=project.name,
+        name=dns_label(project.name),
+        source=source,
+        steps=_steps(project, plan_stage),
+        on_failure=plan_stage.failure_task(),
+        namespace=options.namespace or project.namespace,
+    )
+
+
+def encoded_option(name: str, text: str) -> str:
+    """Return ``--name=text``, or ``--name64=...`` where an engine could take text for its own.
+
+    >>> encoded_option("arg", "--epochs=3"), encoded_option("arg", "{{x}}")
+    ('--arg=--epochs=3', '--arg64=e3t4fX0=')
+    """
+    if _ENGINE_SYNTAX.search(text):
+        return f"--{name}64={_base64(text)}"
+    return f"--{name}={text}"
+
+
+def _steps(project: Project, plan_stage: _StagePlanner) -> tuple[Step, ...]:
+    """Split mixed steps: batch stages come first, then the services (as Bodywork has it)."""
+    steps: list[Step] = []
+    for stage_names in project.dag.steps:
+        stages = [project.stage(name) for name in stage_names]
+        batch = tuple(plan_stage.batch(s) for s in stages if isinstance(s, BatchStage))
+        services = plan_stage.new_services(s for s in stages if isinstance(s, ServiceStage))
+        if batch:
+            steps.append(BatchStep(tasks=batch))
+        if services:
+            steps.append(ServiceStep(tasks=services))
+    return tuple(steps)
+
+
+class _StagePlanner:
+    """Makes tasks of stages; remembers the names given so far."""
+
+    def __init__(self, project: Project, source: Source, options: PlanOptions) -> None:
+        self._project = project
+        self._source = source
+        self._options = options
+        used = [project.stage(name) for name in project.dag.stages]
+        self._services = tuple(stage for stage in used if isinstance(stage, ServiceStage))
+        self._released: set[str] = set()
+        self._reserved = {stage_label(stage.name) for stage in used}
+        self._taken: set[str] = set()
+
+    def batch(self, stage: BatchStage, *, on_failure: bool = False) -> BatchTask:
+        flags = ["--failure-stage"] if on_failure else []
+        if stage.max_completion_time_seconds:
+            flags.append(f"--time-limit={stage.max_completion_time_seconds}")
+        return BatchTask(
+            stage=stage.name,
+            name=self._free_name(stage_label(stage.name)),
+            container=self._container(stage, flags),
+            retries=stage.retries,
+            time_limit_seconds=stage.max_completion_time_seconds,
+            install_timeout_seconds=self._options.install_timeout_seconds,
+        )
+
+    def new_services(self, stages: Iterable[ServiceStage]) -> tuple[ServiceTask, ...]:
+        """Return tasks for those not released in an earlier step: the same revision is up."""
+        fresh = [stage for stage in stages if stage.name not in self._released]
+        self._released.update(stage.name for stage in fresh)
+        return tuple(self._service(stage) for stage in fresh)
+
+    def failure_task(self) -> BatchTask | None:
+        if self._project.run_on_failure is None:
+            return None
+        stage = self._project.stage(self._project.run_on_failure)
+        assert isinstance(stage, BatchStage), "the schema refuses services here"
+        return self.batch(stage, on_failure=True)
+
+    def _service(self, stage: ServiceStage) -> ServiceTask:
+        return ServiceTask(
+            stage=stage.name,
+            name=self._free_name(stage_label(stage.name)),
+            container=self._container(stage, []),
+            port=stage.port,
+            replicas=stage.replicas,
+            startup_seconds=stage.max_startup_time_seconds,
+            install_timeout_seconds=self._options.install_timeout_seconds,
+            ingress=stage.ingress,
+            aliases=self._aliases(stage),
+        )
+
+    def _aliases(self, stage: ServiceStage) -> tuple[str, ...]:
+        """Return the host name that files of version 1.0 had; their code may still call it."""
+        if self._project.dialect is Dialect.V1_1:
+            return ()
+        # Not dns_label: it would fold the double dash that is part of the promised address.
+        alias = f"{stage_label(self._project.name)}--{stage_label(stage.name)}"
+        return (alias,) if len(alias) <= LABEL_LIMIT else ()
+
+    def _free_name(self, label: str) -> str:
+        if label in self._taken:
+            again = (dns_label(f"{label}-{number}") for number in itertools.count(2))
+            label = next(name for name in again if name not in self._taken | self._reserved)
+        self._taken.add(label)
+        return label
+
+    def _container(self, stage: Stage, flags: list[str]) -> Container:
+        plain = {
+            "BODYWORK_PIPELINE": self._project.name,
+            "BODYWORK_STAGE": stage.name,
+            "BODYWORK_LOG_LEVEL": self._project.log_level,
+        }
+        awkward = [(k, v) for k, v in plain.items() if _ENGINE_SYNTAX.search(v)]
+        return Container(
+            image=self._options.image or self._project.docker_image,
+            prepare=self._prepare_options(stage),
+            execute=(
+                encoded_option("module", stage.module),
+                *self._directory_option(),
+                *(encoded_option("arg", text) for text in stage.args),
+                *(f"--env64={name}={_base64(value)}" for name, value in awkward),
+                *flags,
+            ),
+            env=(
+                *(SecretEnv(name=ref.variable, secret=ref.secret) for ref in stage.secrets),
+                *(PlainEnv(name=k, value=v) for k, v in plain.items() if (k, v) not in awkward),
+                RunNameEnv(name="BODYWORK_RUN"),
+                *self._service_addresses(),
+            ),
+            cpu_request=stage.cpu_request,
+            memory_request_mb=stage.memory_request_mb,
+        )
+
+    def _prepare_options(self, stage: Stage) -> tuple[str, ...]:
+        return (
+            *self._directory_option(),
+            *(encoded_option("requirement", text) for text in stage.requirements),
+            *(["--notebook"] if stage.module.endswith(".ipynb") else []),
+            f"--time-limit={self._options.install_timeout_seconds}",
+        )
+
+    def _directory_option(self) -> tuple[str, ...]:
+        directory = self._source.directory
+        return (encoded_option("directory", directory),) if directory else ()
+
+    def _service_addresses(self) -> tuple[Env, ...]:
+        return tuple(
+            ServiceUrlEnv(
+                name=f"BODYWORK_SERVICE_{variable_part(stage.name)}_URL",
+                service=stage_label(stage.name),
+                port=stage.port,
+            )
+            for stage in self._services
+        )
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
