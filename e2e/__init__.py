@@ -1,0 +1,1 @@
+"""Tests against real engines; run with `scripts/e2e`."""

@@ -1,0 +1,1 @@
+"""Kubernetes, Argo Workflows and Tekton on this machine, without Docker. See docs/how-to."""

@@ -1,0 +1,146 @@
+"""What is installed into the fresh cluster: namespaces, custom resources, settings, images."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from e2e.engines.api import Api, documents
+from e2e.engines.archive import Image, write_images
+from e2e.engines.failure import EngineError
+from e2e.engines.modules import ARGO, TEKTON
+from e2e.engines.places import Places
+
+ARGO_NAMESPACE = "argo"
+TEKTON_NAMESPACE = "tekton-pipelines"
+# Nothing but 127.0.0.1 asks for these numbers, and both controllers would take port 9090.
+ARGO_SETTINGS = {"metricsConfig": "enabled: false\n", "telemetryConfig": "enabled: false\n"}
+
+
+def install_base(api: Api) -> None:
+    """Create the engines' namespaces and Argo's ConfigMap."""
+    for name in (ARGO_NAMESPACE, TEKTON_NAMESPACE):
+        api.put_in({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    metadata = {"name": "workflow-controller-configmap", "namespace": ARGO_NAMESPACE}
+    api.put_in(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": ARGO_SETTINGS}
+    )
+
+
+def manifest_files(places: Places) -> list[tuple[Path, str]]:
+    """Give the engines' own manifests and the namespace each belongs to."""
+    argo, tekton = ARGO.built(places) / "manifests", TEKTON.built(places) / "manifests"
+    return [
+        *((path, ARGO_NAMESPACE) for path in sorted(argo.rglob("argoproj.io_*.yaml"))),
+        *((path, ARGO_NAMESPACE) for path in sorted(argo.rglob("workflow-aggregate-roles.yaml"))),
+        *((path, TEKTON_NAMESPACE) for path in sorted(tekton.rglob("*.yaml"))),
+    ]
+
+
+def install_manifests(api: Api, places: Places) -> None:
+    """Apply the custom resources, the roles that users' roles grow by, and Tekton's settings."""
+
+    def apply(entry: tuple[Path, str]) -> None:
+        path, namespace = entry
+        for document in documents(path.read_text(encoding="utf-8")):
+            api.apply(document, namespace)
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(apply, manifest_files(places)))
+    for name in _tekton_resources(api):
+        # The webhook that would convert old versions does not run.
+        none = {"spec": {"conversion": {"strategy": "None", "webhook": None}}}
+        api.merge("CustomResourceDefinition", name, none)
+
+
+def _tekton_resources(api: Api) -> list[str]:
+    listed = api.request("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+    return [
+        item["metadata"]["name"]
+        for item in listed["items"]
+        if item["spec"]["group"].endswith("tekton.dev")
+        and item["spec"].get("conversion", {}).get("strategy") == "Webhook"
+    ]
+
+
+def established(api: Api) -> Callable[[], bool]:
+    """Make a question: does the server serve every custom resource it was given?"""
+
+    def ask() -> bool:
+        listed = api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+        found = [item["status"].get("conditions", []) for item in listed["items"]] if listed else []
+        return bool(found) and all(
+            any((c["type"], c["status"]) == ("Established", "True") for c in conditions)
+            for conditions in found
+        )
+
+    return ask
+
+
+class Containerd:
+    """Our containerd's images and containers, through `ctr`."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._record = places.data / "images.json"
+
+    def _ctr(self, *arguments: str) -> list[str]:
+        address = str(self._places.containerd_socket)
+        return ["ctr", "--address", address, "--namespace", "k8s.io", *arguments]
+
+    def containers(self) -> list[str]:
+        """Name the containers that containerd remembers."""
+        listed = self._checked("containers", "ls", "-q")
+        return listed.split()
+
+    def forget(self, containers: Sequence[str]) -> None:
+        """Drop containers whose processes are gone, with their file systems."""
+        self._checked("containers", "rm", *containers)
+
+    def load(self, archive: Path) -> str:
+        """Import an image archive and give what ctr said."""
+        return self._checked("images", "import", str(archive))
+
+    def outdated(self, images: Sequence[Image]) -> list[Image]:
+        """Name the images that containerd lacks or has in another version."""
+        present = set(self._checked("images", "ls", "-q").split())
+        known = self._known()
+        return [
+            image
+            for image in images
+            if image.name not in present or known.get(image.name) != image.id
+        ]
+
+    def give(self, images: Sequence[Image]) -> None:
+        """Import images without writing the archive anywhere."""
+        command = self._ctr("images", "import", "-")
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            try:
+                write_images(images, child.stdin)
+                child.stdin.close()
+            except BrokenPipeError:
+                pass  # ctr ended early, and says why
+            said = child.stdout.read().decode(errors="replace")
+        if child.returncode != 0:
+            raise EngineError(f"containerd took no images: {said}")
+        known = {**self._known(), **{image.name: image.id for image in images}}
+        self._record.write_text(json.dumps(known, indent=1), encoding="utf-8")
+
+    def _known(self) -> Mapping[str, str]:
+        if not self._record.exists():
+            return {}
+        known: dict[str, str] = json.loads(self._record.read_text(encoding="utf-8"))
+        return known
+
+    def _checked(self, *arguments: str) -> str:
+        done = subprocess.run(self._ctr(*arguments), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise EngineError(f"ctr {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
+        return done.stdout
