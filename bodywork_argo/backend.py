@@ -104,6 +104,9 @@ class Runtime(Protocol):
         EngineError: the engine is unreachable, refuses, or knows no such run.
     """
 
+    attached: bool
+    """Whether runs end with the process that started them."""
+
     def submit(self, compiled: Compiled) -> RunRef:
         """Start a run with exactly these documents; return at once.
 

@@ -91,6 +91,8 @@ class Container:
     """One stage's image, commands and environment."""
 
     image: str
+    module: str
+    """Path of the module below the folder of bodywork.yaml, for people to read."""
     prepare: tuple[str, ...]
     """Options of ``runner.py prepare`` without those that `prepare_command` adds."""
     execute: tuple[str, ...]
@@ -165,6 +167,8 @@ class Plan:
     steps: tuple[Step, ...]
     on_failure: BatchTask | None = None
     namespace: str | None = None
+    keep_services: bool = False
+    """Whether services that live inside their run (local backend) stay up when it has ended."""
 
     @property
     def revision(self) -> Revision:

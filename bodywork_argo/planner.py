@@ -41,6 +41,7 @@ class PlanOptions:
     """Takes the place of every stage's image."""
     namespace: str | None = None
     install_timeout_seconds: int = DEFAULT_INSTALL_TIMEOUT_SECONDS
+    keep_services: bool = False
 
 
 def make_plan(project: Project, source: Source, options: PlanOptions | None = None) -> Plan:
@@ -54,6 +55,7 @@ def make_plan(project: Project, source: Source, options: PlanOptions | None = No
         steps=_steps(project, plan_stage),
         on_failure=plan_stage.failure_task(),
         namespace=options.namespace or project.namespace,
+        keep_services=options.keep_services,
     )
 
 
@@ -158,6 +160,7 @@ class _StagePlanner:
         awkward = [(k, v) for k, v in plain.items() if _ENGINE_SYNTAX.search(v)]
         return Container(
             image=self._options.image or self._project.docker_image,
+            module=stage.module,
             prepare=self._prepare_options(stage),
             execute=(
                 encoded_option("module", stage.module),

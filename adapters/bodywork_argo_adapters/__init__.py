@@ -1,0 +1,1 @@
+"""The built-in backends. They are found through the same entry points as anybody's."""

@@ -1,0 +1,90 @@
+"""The entry point: checks, compiles and connects."""
+
+from __future__ import annotations
+
+from typing_extensions import assert_never
+
+from bodywork_argo.backend import Compiled, Runtime
+from bodywork_argo.cluster import ClusterFactory
+from bodywork_argo.errors import Problem
+from bodywork_argo.plan import Parameter, Pinned, Plan, ResolvedAtRun, ServiceTask
+from bodywork_argo_adapters.local.document import to_document
+
+
+class LocalBackend:
+    """Stages as processes of this machine; needs Linux or macOS, Python and git."""
+
+    name = "local"
+
+    def check(self, plan: Plan) -> tuple[Problem, ...]:
+        """Refuse two services on one port and revisions unknown before the run; tell the rest."""
+        services = tuple(plan.services())
+        return (*_revision(plan), *_shared_ports(services), *_differences(services))
+
+    def compile(self, plan: Plan, run_name: str | None) -> Compiled:
+        """Return one LocalRun document."""
+        return Compiled(
+            backend=self.name, run_name=run_name, documents=(to_document(plan, run_name),)
+        )
+
+    def runtime(self, cluster: ClusterFactory) -> Runtime:
+        """Return the engine of this machine; the cluster is never contacted."""
+        from bodywork_argo_adapters.local.runtime import LocalRuntime
+
+        return LocalRuntime()
+
+
+def _revision(plan: Plan) -> tuple[Problem, ...]:
+    match plan.revision:
+        case Pinned() | Parameter():
+            return ()
+        case ResolvedAtRun(ref=ref):
+            return (
+                Problem(
+                    key="",
+                    what=f"the local backend can't resolve '{ref}' while a run goes on",
+                    remedy="give it a commit",
+                ),
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _shared_ports(services: tuple[ServiceTask, ...]) -> tuple[Problem, ...]:
+    first: dict[int, ServiceTask] = {}
+    problems = []
+    for task in services:
+        other = first.setdefault(task.port, task)
+        if other is not task:
+            problems.append(
+                Problem(
+                    key=f"stages.{task.stage}.service.port",
+                    what=f"services '{other.stage}' and '{task.stage}' both listen on port "
+                    f"{task.port}, and this machine has each port once",
+                    remedy="give one of them another port",
+                )
+            )
+    return tuple(problems)
+
+
+def _differences(services: tuple[ServiceTask, ...]) -> tuple[Problem, ...]:
+    notes = []
+    for task in services:
+        if task.replicas > 1:
+            notes.append(
+                Problem(
+                    key=f"stages.{task.stage}.service.replicas",
+                    what=f"is {task.replicas}; the local backend starts one process",
+                    severity="note",
+                )
+            )
+        if task.ingress:
+            notes.append(
+                Problem(
+                    key=f"stages.{task.stage}.service.ingress",
+                    what=f"there is no ingress on the local backend; the service answers at "
+                    f"http://127.0.0.1:{task.port}",
+                    severity="note",
+                )
+            )
+    return tuple(notes)

@@ -1,0 +1,171 @@
+"""Supervised services: started, probed, started again when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from bodywork_argo.backend import Phase
+from bodywork_argo.plan import exec_command
+from bodywork_argo_adapters.local import processes
+from bodywork_argo_adapters.local.document import LocalTask
+from bodywork_argo_adapters.local.stages import Outcome, Workshop, prepare, reason_of, work_folder
+
+PROBE_SECONDS = 0.2
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+"""Between restarts, doubled each time, as the kubelet does with other numbers."""
+
+
+def port_is_free(port: int) -> bool:
+    """Return whether a service could listen on a port of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+@dataclass(slots=True)
+class _State:
+    """What the supervision of one service has seen."""
+
+    starts: int = 0
+    ready: bool = False
+    last: Outcome | None = None
+
+
+class Service:
+    """One service stage of a run. `release` starts it; `stop` ends it with all its processes."""
+
+    def __init__(self, shop: Workshop, task: LocalTask) -> None:
+        assert task.port is not None
+        self._shop = shop
+        self._task = task
+        self._port = task.port
+        self._state = _State()
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def release(self) -> Outcome:
+        """Start the service and wait until its port answers.
+
+        Returns a failed outcome when that takes longer than the stage's start-up time (counted
+        from the module's first start), and leaves nothing running then.
+        """
+        task = self._task
+        self._shop.board.begin(task.name, 1)
+        if task.replicas == 0:
+            return self._judged(Outcome(exit_code=0), "no replicas asked for")
+        if not port_is_free(self._port):
+            return self._judged(
+                Outcome(exit_code=None, reason=f"port {self._port} is in use on this machine")
+            )
+        opened: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._keeper = asyncio.create_task(self._keep(opened))
+        either: set[asyncio.Future[Any]] = {self._keeper, opened}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not opened.done():
+            await self._keeper  # raises what kept it from telling
+        outcome = opened.result()
+        if not outcome.well:
+            await self.stop()
+        return self._judged(outcome, f"serves at http://127.0.0.1:{self._port}")
+
+    async def stop(self) -> None:
+        """End the service; wait until its last process is gone."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    def _judged(self, outcome: Outcome, good: str = "") -> Outcome:
+        phase = Phase.SUCCEEDED if outcome.well else Phase.FAILED
+        self._shop.board.end(
+            self._task.name,
+            phase,
+            exit_code=outcome.exit_code if not outcome.well else None,
+            reason=outcome.reason or good,
+        )
+        return outcome
+
+    async def _keep(self, opened: asyncio.Future[Outcome]) -> None:
+        """Prepare once, then run the module for ever; tell through `opened` how it began."""
+        async with work_folder(self._shop, self._task, 1):
+            prepared = await prepare(self._shop, self._task, 1)
+            if not prepared.well:
+                opened.set_result(prepared)
+                return
+            judge = asyncio.create_task(self._judge(opened))
+            try:
+                await self._restart_for_ever()
+            finally:
+                judge.cancel()
+
+    async def _judge(self, opened: asyncio.Future[Outcome]) -> None:
+        """Probe the port until it answers or the start-up time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._task.startup_seconds
+        while loop.time() < deadline:
+            if self._state.starts and await self._answers():
+                self._state.ready = True
+                opened.set_result(Outcome(exit_code=0))
+                return
+            await asyncio.sleep(PROBE_SECONDS)
+        opened.set_result(self._too_late())
+
+    def _too_late(self) -> Outcome:
+        limit = f"port {self._port} did not answer within {self._task.startup_seconds} s"
+        last = self._state.last
+        if last is None:
+            return Outcome(exit_code=None, reason=limit)
+        ended = last.reason or "the module ended with exit code 0"
+        return Outcome(
+            exit_code=last.exit_code,
+            reason=f"{limit}; started {self._state.starts} times, the last end: {ended}",
+        )
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.wait_for(
+                asyncio.open_connection("127.0.0.1", self._port), timeout=1
+            )
+        except (OSError, asyncio.TimeoutError):
+            return False
+        writer.close()
+        return True
+
+    async def _restart_for_ever(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            await self._run_once()
+            if self._state.ready and self._state.last is not None:
+                why = self._state.last.reason or "exit code 0"
+                self._shop.board.note(
+                    self._task.name, f"ended ({why}), started {self._state.starts} times"
+                )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _run_once(self) -> None:
+        cookie = self._shop.cookie(self._task, 1)
+        process = await processes.start(
+            exec_command(self._task.container, self._shop.site(self._task)),
+            environment=self._shop.module_environment(self._task, {}),
+            cookie=cookie,
+            folder=self._shop.folder.work(self._task.name),
+            log=self._shop.folder.log(self._task.name, 1),
+        )
+        self._state.starts += 1
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await asyncio.shield(processes.end(cookie, process.pid, self._shop.grace_seconds))
+            raise
+        await processes.end(cookie, None, 0)
+        reason = reason_of(self._shop, self._task, code)
+        self._state.last = Outcome(exit_code=code if code >= 0 else 128 - code, reason=reason)

@@ -1,0 +1,155 @@
+"""The process that runs one pipeline: ``python -m bodywork_argo_adapters.local.supervisor RUN``.
+
+Signals: USR1 stops the run (its failure stage still runs), TERM ends everything at once, a second
+TERM without grace. When standard input is a pipe, its end counts as TERM: the caller is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+from bodywork_argo.backend import Phase, StageStatus
+from bodywork_argo_adapters.local import processes
+from bodywork_argo_adapters.local.board import Board
+from bodywork_argo_adapters.local.document import LocalTask, read_document
+from bodywork_argo_adapters.local.folder import RunFolder
+from bodywork_argo_adapters.local.services import Service
+from bodywork_argo_adapters.local.stages import Outcome, Workshop, run_batch
+
+STOPPED, TERMINATED = "stopped", "terminated"
+
+
+class Supervisor:
+    """Runs the steps of one run, then the failure stage if need be, and ends the services."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._services: list[Service] = []
+        self._steps: asyncio.Task[bool] | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Run to the end; with kept services, until terminated."""
+        try:
+            await self._run()
+            if self._shop.run.keep_services:
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self._terminated()
+        finally:
+            await asyncio.gather(*(service.stop() for service in self._services))
+
+    def stop(self) -> None:
+        """End the stages that run; the failure stage follows."""
+        if self._steps is not None and not self._steps.done():
+            self._stopping = True
+            self._steps.cancel()
+
+    async def _run(self) -> None:
+        run, board = self._shop.run, self._shop.board
+        self._steps = asyncio.create_task(self._all_steps())
+        try:
+            good = await self._steps
+        except asyncio.CancelledError:
+            if not self._stopping:
+                self._steps.cancel()
+                await asyncio.gather(self._steps, return_exceptions=True)
+                raise
+            good = False
+            board.stop_running(STOPPED)
+        if good:
+            if run.on_failure is not None:
+                board.end(
+                    run.on_failure.name, Phase.SKIPPED, exit_code=None, reason="nothing failed"
+                )
+            board.finish(Phase.SUCCEEDED, "")
+            return
+        await self._failed(board.in_phases([Phase.FAILED, Phase.STOPPED]))
+
+    async def _all_steps(self) -> bool:
+        for step in self._shop.run.steps:
+            outcomes = await asyncio.gather(*(self._task(task) for task in step))
+            if not all(outcome.well for outcome in outcomes):
+                return False
+        return True
+
+    async def _task(self, task: LocalTask) -> Outcome:
+        if task.port is None:
+            return await run_batch(self._shop, task)
+        service = Service(self._shop, task)
+        self._services.append(service)
+        return await service.release()
+
+    async def _failed(self, failed: list[StageStatus]) -> None:
+        board, on_failure = self._shop.board, self._shop.run.on_failure
+        names = ", ".join(status.stage for status in failed)
+        reason = f"stopped while {names} ran" if self._stopping else f"failed: {names}"
+        if on_failure is not None:
+            outcome = await run_batch(self._shop, on_failure, _told(failed))
+            if not outcome.well:
+                reason += f"; the failure stage {on_failure.stage} failed too: {outcome.reason}"
+        board.skip_pending("a stage before it did not end well")
+        board.finish(Phase.STOPPED if self._stopping else Phase.FAILED, reason)
+
+    def _terminated(self) -> None:
+        board = self._shop.board
+        if board.finished:
+            return
+        board.stop_running(TERMINATED)
+        board.skip_pending(TERMINATED)
+        board.finish(Phase.STOPPED, TERMINATED)
+
+
+def _told(failed: list[StageStatus]) -> dict[str, str]:
+    """Return the variable from which the runner makes EXCEPTION_MESSAGE."""
+    failures = []
+    for status in failed:
+        bare = status.reason == f"exit code {status.exit_code}"  # the runner says so itself
+        reason = None if bare else status.reason
+        failures.append({"stage": status.stage, "exit_code": status.exit_code, "reason": reason})
+    return {"BODYWORK_FAILURES": json.dumps(failures)}
+
+
+async def supervise(folder: RunFolder) -> None:
+    """Run what the folder's document says, with signals and the caller's pipe connected."""
+    run = read_document(folder.document())
+    shop = Workshop(folder=folder, run=run, board=Board(folder, run), environment=dict(os.environ))
+    supervisor = Supervisor(shop)
+    main = asyncio.create_task(supervisor.run())
+    _connect(shop, supervisor, main)
+    await main
+
+
+def _connect(shop: Workshop, supervisor: Supervisor, main: asyncio.Task[None]) -> None:
+    asked = 0
+
+    def terminate() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            main.cancel()
+            return
+        for process in processes.marked(f"{shop.folder.path}/"):
+            process.kill()
+
+    def caller_gone() -> None:
+        if not os.read(0, 1):
+            loop.remove_reader(0)
+            terminate()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGINT, terminate)
+    loop.add_signal_handler(signal.SIGUSR1, supervisor.stop)
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        loop.add_reader(0, caller_gone)
+
+
+if __name__ == "__main__":
+    asyncio.run(supervise(RunFolder(Path(sys.argv[1]))))
