@@ -31,7 +31,7 @@ def dns_label(text: str, limit: int = LABEL_LIMIT) -> str:
     'train-model-e00797de'
     """
     clean = _dashed(text)
-    if clean == text and len(text) <= limit:
+    if text and clean == text and len(text) <= limit:
         return text
     return _with_hash(clean, text, limit)
 
