@@ -1,0 +1,91 @@
+"""What was found in one file, and where: the collector of problems and the places they have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bodywork_argo.errors import Problem, Severity
+from bodywork_argo.yamltree import Entry, Node, shown
+
+MAX_FINDINGS = 200
+"""More than anyone reads; twice as many errors are kept, the rest is counted."""
+
+
+class Findings:
+    """Collects the problems of one file, and the line of each key met."""
+
+    def __init__(self, file: str, *, strict: bool = False) -> None:
+        self.lines: dict[str, int] = {}
+        self._file = file
+        self._strict = strict
+        self._problems: list[Problem] = []
+        self._dropped = 0
+
+    def add(self, problem: Problem) -> None:
+        """Keep a problem whose place is filled in; beyond a limit they are only counted."""
+        if problem.severity != "error" and len(self._problems) >= MAX_FINDINGS:
+            return
+        if len(self._problems) >= MAX_FINDINGS * 2:
+            self._dropped += 1
+        else:
+            self._problems.append(problem)
+
+    def report(self, place: Place, severity: Severity, what: str, remedy: str = "") -> None:
+        """Keep a problem with the key at `place`."""
+        problem = Problem(key=place.key, what=what, remedy=remedy, severity=severity)
+        self.add(problem.at(self._file, place.line))
+
+    def unknown_key(self, place: Place, what: str, remedy: str, *, ours: bool) -> None:
+        """Keep a problem with a key that nobody reads."""
+        self.report(place, "error" if ours or self._strict else "warning", what, remedy)
+
+    def has_errors(self) -> bool:
+        """Tell whether the file is refused."""
+        return any(problem.severity == "error" for problem in self._problems)
+
+    def sorted(self) -> tuple[Problem, ...]:
+        """Return what was found in the order of the file."""
+        found = sorted(self._problems, key=lambda problem: problem.line)
+        if self._dropped:
+            what = f"has {self._dropped} further problems that are not listed"
+            found.append(Problem(key="", what=what, remedy="mend these first", file=self._file))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A key in the file; where problems with it are reported."""
+
+    findings: Findings
+    key: str
+    line: int
+
+    def error(self, what: str, remedy: str) -> None:
+        """Report what makes the file invalid."""
+        self.findings.report(self, "error", what, remedy)
+
+    def warn(self, what: str, remedy: str) -> None:
+        """Report what is likely a mistake."""
+        self.findings.report(self, "warning", what, remedy)
+
+    def note(self, what: str, remedy: str = "") -> None:
+        """Report what is worth knowing."""
+        self.findings.report(self, "note", what, remedy)
+
+    def under(self, entry: Entry) -> Place:
+        """Return the place of a key below this one."""
+        name = shown(entry.key.text)
+        return self._below(f"{self.key}.{name}" if self.key else name, entry.key.line)
+
+    def at(self, name: str) -> Place:
+        """Return the place of a key below this one that was met before."""
+        key = f"{self.key}.{shown(name)}" if self.key else shown(name)
+        return Place(self.findings, key, self.findings.lines.get(key, self.line))
+
+    def item(self, number: int, node: Node) -> Place:
+        """Return the place of a list's item."""
+        return self._below(f"{self.key}[{number}]", node.line)
+
+    def _below(self, key: str, line: int) -> Place:
+        self.findings.lines.setdefault(key, line)
+        return Place(self.findings, key, line)

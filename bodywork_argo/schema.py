@@ -1,0 +1,232 @@
+"""bodywork.yaml, as text, to a `Project`; or every problem of the file at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bodywork_argo import checks, keys
+from bodywork_argo.dag import Dag
+from bodywork_argo.errors import Problem, SpecError
+from bodywork_argo.fields import (
+    Field,
+    Reading,
+    Section,
+    described,
+    key_complaint,
+    read_section,
+)
+from bodywork_argo.findings import Findings, Place
+from bodywork_argo.rules import (
+    StageReading,
+    check_failure_stage,
+    check_head,
+    check_stages,
+    read_dag,
+    tell_of_use,
+)
+from bodywork_argo.spec import BatchStage, Dialect, Project, SecretRef, ServiceStage, Stage
+from bodywork_argo.yamltree import Entry, MapNode, Node, Scalar, read_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A valid file."""
+
+    project: Project
+    notes: tuple[Problem, ...]
+    """Warnings and notes, in the order of the file."""
+    lines: Mapping[str, int]
+    """The line of every key, by its dotted path such as ``stages.train.batch.retries``."""
+
+
+def parse_project(text: str | bytes, file: str = "bodywork.yaml", strict: bool = False) -> Parsed:
+    """Parse a bodywork.yaml; `file` is what messages call it.
+
+    With `strict` a key that nobody reads is an error; without, it is a warning, save inside the
+    blocks that are this project's own.
+
+    Raises:
+        SpecError: with all problems of the file and its warnings, in the order of the file.
+    """
+    findings = Findings(file, strict=strict)
+    tree = read_tree(text, file)
+    for problem in tree.problems:
+        findings.add(problem)
+    sections = _read_sections(tree.root, Place(findings, "", 1))
+    if sections is None or findings.has_errors():
+        raise SpecError(found for found in findings.sorted() if found.severity != "note")
+    return Parsed(_project(sections), findings.sorted(), findings.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sections:
+    """The parts of a file that has all of them."""
+
+    dialect: Dialect
+    head: Reading
+    dag: Dag
+    stages: tuple[StageReading, ...]
+    logging: Reading
+
+
+def _read_sections(root: Node, place: Place) -> _Sections | None:
+    """Read the whole file; None, after a report, when a part can't be had."""
+    if not isinstance(root, MapNode):
+        _report_no_mapping(root, place)
+        return None
+    top = read_section(keys.TOP_SECTION, root, place)
+    assert top is not None, "the root is a mapping"
+    head = _read_head(top)
+    stages = _read_stages(top)
+    logging = _read_block(top, keys.LOGGING, keys.LOGGING_SECTION)
+    if stages is not None:
+        check_stages(stages)
+    dag = _check_head(head, stages) if head and stages is not None else None
+    if not (head and dag and stages and logging):
+        return None
+    return _Sections(_dialect(top, head), head, dag, stages, logging)
+
+
+def _check_head(head: Reading, stages: tuple[StageReading, ...]) -> Dag | None:
+    check_head(head)
+    check_failure_stage(head, stages)
+    dag = read_dag(head, stages)
+    if dag is not None:
+        tell_of_use(dag, head.get(keys.RUN_ON_FAILURE), stages)
+    return dag
+
+
+def _report_no_mapping(root: Node, place: Place) -> None:
+    if isinstance(root, Scalar) and root.kind == "null":
+        place.error("is empty", 'start it with version: "1.1"')
+    else:
+        place.error(
+            f"{described(root)} as a whole", "write the sections version, pipeline, stages, logging"
+        )
+
+
+def _read_head(top: Reading) -> Reading | None:
+    """Read the pipeline's section under the name that the file's version has for it."""
+    version = top.get(keys.VERSION)
+    preferred, other = keys.PIPELINE, keys.PROJECT
+    if version == "1.0":
+        preferred, other = other, preferred
+    has_preferred, has_other = (top.get(field) is not None for field in (preferred, other))
+    if has_preferred and has_other:
+        what = f"is not read, since there is '{preferred.name}'"
+        top.place.findings.unknown_key(top.place_of(other), what, "remove it", ours=False)
+    if not has_preferred and not has_other:
+        top.place_of(preferred).error("is missing", f"add it as a section: '{preferred.name}:'")
+        return None
+    if not has_preferred and version is not None:
+        top.place_of(other).error(
+            f"is not what version {version} calls this section",
+            f"rename it to '{preferred.name}'",
+        )
+    return _read_block(top, preferred if has_preferred else other, keys.PIPELINE_SECTION)
+
+
+def _dialect(top: Reading, head: Reading) -> Dialect:
+    if top.get(keys.VERSION) == "1.1":
+        return Dialect.V1_1
+    newer = {keys.NAMESPACE.name, keys.SECRETS_GROUP.name}
+    return Dialect.RELEASE_CANDIDATE if newer & head.values.keys() else Dialect.V1_0
+
+
+def _read_block(parent: Reading, field: Field[Node], section: Section) -> Reading | None:
+    node = parent.get(field)
+    return None if node is None else read_section(section, node, parent.place_of(field))
+
+
+def _read_stages(top: Reading) -> tuple[StageReading, ...] | None:
+    node = top.get(keys.STAGES)
+    if node is None:
+        return None
+    place = top.place_of(keys.STAGES)
+    if not isinstance(node, MapNode):
+        place.error(described(node), "write a mapping of stages, each under its own name")
+        return None
+    if not node.entries:
+        place.error("has no stage", "add one")
+    return tuple(_read_stage(entry, place.under(entry)) for entry in node.entries.values())
+
+
+def _read_stage(entry: Entry, place: Place) -> StageReading:
+    complaint = key_complaint(entry.key, checks.stage_name)
+    if complaint:
+        place.error(*complaint)
+    common = read_section(keys.STAGE_SECTION, entry.value, place)
+    name = entry.key.text
+    if common is None:
+        return StageReading(name, place)
+    kinds = [field for field in (keys.BATCH, keys.SERVICE) if common.get(field) is not None]
+    if len(kinds) == 2:
+        place.error("has both 'batch' and 'service'", "keep one of them")
+    elif not kinds:
+        place.error(
+            "has neither 'batch' nor 'service'", "add the one that says what kind of stage it is"
+        )
+    batch = _read_block(common, keys.BATCH, keys.BATCH_SECTION)
+    service = _read_block(common, keys.SERVICE, keys.SERVICE_SECTION)
+    return StageReading(name, place, common, batch, service, kinds == [keys.SERVICE])
+
+
+def _project(sections: _Sections) -> Project:
+    head = sections.head
+    return Project(
+        name=head.need(keys.NAME),
+        dialect=sections.dialect,
+        docker_image=head.need(keys.DOCKER_IMAGE),
+        dag=sections.dag,
+        stages=tuple(_stage(stage) for stage in sections.stages),
+        log_level=sections.logging.need(keys.LOG_LEVEL),
+        run_on_failure=head.get(keys.RUN_ON_FAILURE) or None,
+        namespace=head.get(keys.NAMESPACE) or None,
+        secrets_group=head.get(keys.SECRETS_GROUP) or None,
+    )
+
+
+def _stage(stage: StageReading) -> Stage:
+    assert stage.common is not None, "a file with a stage that can't be read has errors"
+    if stage.batch is not None:
+        return _batch_stage(stage.name, stage.common, stage.batch)
+    assert stage.service is not None, "a file with a stage of no kind has errors"
+    return _service_stage(stage.name, stage.common, stage.service)
+
+
+def _batch_stage(name: str, common: Reading, batch: Reading) -> BatchStage:
+    return BatchStage(
+        name=name,
+        module=common.need(keys.MODULE),
+        args=common.need(keys.ARGS),
+        requirements=common.need(keys.REQUIREMENTS),
+        secrets=_secrets(common),
+        cpu_request=common.need(keys.CPU_REQUEST),
+        memory_request_mb=common.need(keys.MEMORY_REQUEST_MB),
+        max_completion_time_seconds=batch.need(keys.COMPLETION_SECONDS),
+        retries=batch.need(keys.RETRIES),
+    )
+
+
+def _service_stage(name: str, common: Reading, service: Reading) -> ServiceStage:
+    return ServiceStage(
+        name=name,
+        module=common.need(keys.MODULE),
+        args=common.need(keys.ARGS),
+        requirements=common.need(keys.REQUIREMENTS),
+        secrets=_secrets(common),
+        cpu_request=common.need(keys.CPU_REQUEST),
+        memory_request_mb=common.need(keys.MEMORY_REQUEST_MB),
+        max_startup_time_seconds=service.need(keys.STARTUP_SECONDS),
+        replicas=service.need(keys.REPLICAS),
+        port=service.need(keys.PORT),
+        ingress=service.need(keys.INGRESS),
+    )
+
+
+def _secrets(common: Reading) -> tuple[SecretRef, ...]:
+    return tuple(
+        SecretRef(variable=variable, secret=secret)
+        for variable, secret in common.need(keys.SECRETS)
+    )
