@@ -260,7 +260,7 @@ class Life:
         self.pid = pid
         self.fd = -1
         try:
-            self.fd = getattr(os, "pidfd_open")(pid)  # Linux 5.3 and Python 3.9
+            self.fd = os.pidfd_open(pid)  # Linux 5.3 and Python 3.9
         except (AttributeError, OSError):
             self._birth = self._born()
 
@@ -816,24 +816,22 @@ def exception_message(failures: list[dict[str, Any]]) -> str:
     1 stage failed: train
     train: exit code 3
     """
-    last = {str(each["stage"]): each for each in failures}
-    names = list(last)
-    more = f" ... and {len(names) - 20} more" if len(names) > 20 else ""
-    plural = "" if len(names) == 1 else "s"
-    lines = [f"{len(names)} stage{plural} failed: {', '.join(names[:20])}{more}"]
-    size, dots = len(lines[0].encode("utf-8", "replace")), 40
+    last = {str(each["stage"]).replace("\0", ""): each for each in failures}
+    names = ", ".join(list(last)[:20]) + (f" ... and {len(last) - 20} more" if len(last) > 20 else "")
+    lines = [cut(f"{len(last)} stage{'s'[len(last) == 1 :]} failed: {names}", MESSAGE_BYTES // 4)]
+    left = MESSAGE_BYTES - len(lines[0].encode()) - 40  # for the last line
     for stage, failure in last.items():
-        line = cut(f"{stage}: {failure_text(failure)}".replace("\0", ""), MESSAGE_BYTES // 4)
-        size += 1 + len(line.encode("utf-8", "replace"))
-        if size > MESSAGE_BYTES - dots:
-            return "\n".join([*lines, f"... and {len(names) - len(lines) + 1} more"])
+        line = cut(f"{stage}: {failure_text(failure)}", MESSAGE_BYTES // 4)
+        left -= len(line.encode()) + 1
+        if left < 0:
+            return "\n".join([*lines, f"... and {len(last) - len(lines) + 1} more"])
         lines.append(line)
     return "\n".join(lines)
 
 
 def failure_text(failure: Mapping[str, Any]) -> str:
     """Return one failure in one line."""
-    reason = " ".join(str(failure.get("reason") or "").split())
+    reason = " ".join(str(failure.get("reason") or "").replace("\0", "").split())
     code = failure.get("exit_code")
     if code is None:
         return reason or "no reason is known"
@@ -865,10 +863,11 @@ def notebook_command(options: Options, python: str) -> list[str]:
     import binascii
 
     command = [python, os.path.abspath(__file__), "notebook"]
-    for name in ("workspace", "directory", "module", "arg", "termination-log"):
+    for name in ("workspace", "termination-log"):
+        command += [f"--{name}={os.path.abspath(path)}" for path in options.all(name) if path]
+    for name in ("directory", "module", "arg"):
         for text in options.all(name):
-            value = os.path.abspath(text) if name in ("workspace", "termination-log") else text
-            encoded = binascii.b2a_base64(os.fsencode(value), newline=False).decode()
+            encoded = binascii.b2a_base64(os.fsencode(text), newline=False).decode()
             command.append(f"--{name}64={encoded}")
     return command
 
@@ -1017,7 +1016,9 @@ def main(argv: list[str]) -> int:
         return command(Options(argv[1:], known))
     except (RunnerError, OSError) as error:
         print(f"bodywork-argo: {error}", file=sys.stderr)
-        write_reason(log, str(error))
+        # The watchdog of a notebook says why it sends TERM, which is more than we know.
+        if not (isinstance(error, Stopped) and os.path.isfile(log) and os.path.getsize(log)):
+            write_reason(log, str(error))
         return getattr(error, "exit_code", 1)
 
 

@@ -1,0 +1,319 @@
+"""`prepare`: keys, tokens and host keys, with real servers on the loopback interface."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.runner.lab import Lab, Outcome, until
+
+TOKEN = "t0ken-with-'quotes'"
+
+
+class Backend(BaseHTTPRequestHandler):
+    """Ask for a token, then let `git http-backend` answer."""
+
+    root: Path
+    seen: list[str]
+    redirect = ""
+
+    def do_GET(self) -> None:
+        given = self.headers.get("Authorization", "")
+        if given:
+            self.seen.append(base64.b64decode(given.partition(" ")[2]).decode())
+        if self.redirect:
+            self.send_response(302)
+            self.send_header("Location", self.redirect + self.path)
+            self.end_headers()
+        elif not given.startswith("Basic ") or not self.seen[-1].endswith(":" + TOKEN):
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="test"')
+            self.end_headers()
+        else:
+            self.answer()
+
+    do_POST = do_GET  # noqa: N815
+
+    def answer(self) -> None:
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        env = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "REMOTE_USER": "test",
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        done = subprocess.run(
+            ["git", "http-backend"], input=body, env=env, capture_output=True, check=False
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        self.send_response(200)
+        for line in head.decode().splitlines():
+            name, _, value = line.partition(": ")
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A web server with one repository."""
+
+    address: str
+    seen: list[str]
+
+
+def serve(root: Path, redirect: str = "") -> Iterator[Site]:
+    seen: list[str] = []
+    handler = type("Handler", (Backend,), {"root": root, "seen": seen, "redirect": redirect})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield Site(address=f"http://127.0.0.1:{server.server_port}", seen=seen)
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def site(lab: Lab) -> Iterator[Site]:
+    yield from serve(lab.root)
+
+
+@pytest.fixture
+def other_site(site: Site, lab: Lab) -> Iterator[Site]:
+    """A server on another port that sends every request on to the first."""
+    yield from serve(lab.root, redirect=site.address)
+
+
+def fetch(lab: Lab, site: Site, *options: str, **env: str) -> Outcome:
+    commit = lab.repository.commit({"main.py": "print('ran')"})
+    return lab.prepare(commit, *options, repository=f"{site.address}/source/.git", **env)
+
+
+def test_a_token_opens_a_private_repository(lab: Lab, site: Site) -> None:
+    done = fetch(lab, site, BODYWORK_GIT_TOKEN=TOKEN)
+    assert done.code == 0, done
+    assert set(site.seen) == {f"x-access-token:{TOKEN}"}
+
+
+def test_a_token_can_have_a_user_name(lab: Lab, site: Site) -> None:
+    fetch(lab, site, BODYWORK_GIT_TOKEN=TOKEN, BODYWORK_GIT_USERNAME="oauth2")
+    assert set(site.seen) == {f"oauth2:{TOKEN}"}
+
+
+def test_no_file_that_is_left_contains_the_token(lab: Lab, site: Site) -> None:
+    (lab.home / ".gitconfig").write_text("[credential]\n\thelper = store\n")
+    assert fetch(lab, site, BODYWORK_GIT_TOKEN=TOKEN).code == 0
+    places = [lab.workspace, lab.home, lab.temporary]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    texts = [path.read_bytes() for path in files if not path.is_symlink()]
+    assert len(texts) > 5
+    assert not [text for text in texts if b"t0ken" in text or site.address.encode() in text]
+
+
+def test_a_refused_token_gets_a_clear_sentence_without_it(lab: Lab, site: Site) -> None:
+    done = fetch(lab, site, BODYWORK_GIT_TOKEN="wrong-t0ken")
+    assert done.code == 1
+    assert done.reason == f"{site.address}/source/.git did not accept the token"
+    assert "wrong-t0ken" not in done.err + done.out
+
+
+def test_without_a_token_the_sentence_says_how_to_give_one(lab: Lab, site: Site) -> None:
+    done = fetch(lab, site)
+    assert done.code == 1
+    assert "give it as BODYWORK_GIT_TOKEN" in done.reason
+
+
+def test_a_token_is_not_given_to_a_host_that_we_are_sent_to(
+    lab: Lab, site: Site, other_site: Site
+) -> None:
+    done = fetch(lab, other_site, BODYWORK_GIT_TOKEN=TOKEN)
+    assert done.code == 1
+    assert site.seen == []
+
+
+def test_a_port_that_nobody_listens_on_gets_a_clear_sentence(lab: Lab) -> None:
+    site = Site(address=f"http://127.0.0.1:{free_port()}", seen=[])
+    assert "refuses connections" in fetch(lab, site).reason or "connect" in fetch(lab, site).reason
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+# --- SSH ------------------------------------------------------------------------------------------
+
+SHOW_KEY = """#!/bin/sh
+for each in "$@"; do case "$each" in IdentityFile=*)
+  file=$(echo "$each" | sed 's/.*="//; s/"$//'); ls -l "$file" > ROOT/seen; cat "$file" >> ROOT/seen
+esac; done
+echo "Host key verification failed." >&2
+exit 255
+"""
+
+
+def test_a_key_is_private_and_gets_the_final_newline_that_ssh_wants(lab: Lab) -> None:
+    path = lab.program("ssh", SHOW_KEY.replace("ROOT", str(lab.root)))
+    address = "git@example.invalid:team/project"
+    lab.prepare("0" * 40, repository=address, PATH=path, BODYWORK_GIT_SSH_PRIVATE_KEY="-KEY-")
+    seen = (lab.root / "seen").read_text()
+    assert seen.startswith("-rw-------")
+    assert seen.endswith("\n-KEY-\n")
+
+
+def test_a_key_file_that_others_can_read_is_copied(lab: Lab) -> None:
+    path = lab.program("ssh", SHOW_KEY.replace("ROOT", str(lab.root)))
+    (lab.root / "mounted").write_text("-KEY-\n")
+    (lab.root / "mounted").chmod(0o644)
+    address = "ssh://git@example.invalid/project"
+    lab.prepare("0" * 40, f"--ssh-key={lab.root}/mounted", repository=address, PATH=path)
+    assert (lab.root / "seen").read_text().startswith("-rw-------")
+
+
+def test_an_unknown_host_key_gets_a_clear_sentence_at_once(lab: Lab) -> None:
+    path = lab.program("ssh", SHOW_KEY.replace("ROOT", str(lab.root)))
+    done = lab.prepare("0" * 40, repository="git@example.invalid:project", PATH=path)
+    assert done.code == 1
+    assert done.reason.startswith("the host key of git@example.invalid:project is not known")
+    assert "known hosts" in done.reason
+
+
+@dataclass(frozen=True, slots=True)
+class SshServer:
+    """An SSH server with one user, one user's key, one host's key."""
+
+    port: int
+    key: Path
+    known_hosts: Path
+    wrong_hosts: Path
+
+    def address(self, path: Path) -> str:
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{path}"
+
+
+def new_key(path: Path) -> str:
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    subprocess.run(command, check=True)
+    return " ".join(path.with_suffix(".pub").read_text().split()[:2])
+
+
+@pytest.fixture
+def ssh_server(lab: Lab) -> Iterator[SshServer]:
+    sshd = os.environ.get("BODYWORK_TEST_SSHD") or shutil.which("sshd", path="/usr/sbin:/usr/bin")
+    if not sshd or not shutil.which("ssh-keygen"):
+        pytest.skip("no sshd here")
+    folder, port = lab.root / "ssh", free_port()
+    folder.mkdir(mode=0o700)
+    host, other = new_key(folder / "host"), new_key(folder / "other")
+    (folder / "authorized").write_text(new_key(folder / "user") + "\n")
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {host}\n")
+    (folder / "wrong").write_text(f"[127.0.0.1]:{port} {other}\n")
+    settings = f"""
+ListenAddress 127.0.0.1:{port}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+SetEnv PATH={os.environ["PATH"]}
+"""
+    (folder / "config").write_text(settings)
+    command = [sshd, "-D", "-e", "-f", str(folder / "config")]
+    with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log) as server:
+        until(lambda: server.poll() is not None or listens(port), "sshd listens")
+        if server.poll() is not None:
+            pytest.skip(f"sshd does not start: {(folder / 'log').read_text()}")
+        yield SshServer(
+            port=port,
+            key=folder / "user",
+            known_hosts=folder / "known",
+            wrong_hosts=folder / "wrong",
+        )
+        server.terminate()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0
+
+
+def fetch_by_ssh(lab: Lab, server: SshServer, *options: str, **env: str) -> Outcome:
+    commit = lab.repository.commit({"a": "1"})
+    return lab.prepare(commit, *options, repository=server.address(lab.repository.path), **env)
+
+
+def test_a_key_and_the_right_known_hosts_open_a_repository(lab: Lab, ssh_server: SshServer) -> None:
+    known, key = f"--known-hosts={ssh_server.known_hosts}", ssh_server.key.read_text().strip()
+    done = fetch_by_ssh(lab, ssh_server, known, BODYWORK_GIT_SSH_PRIVATE_KEY=key)
+    assert done.code == 0, done
+    assert list(lab.temporary.iterdir()) == []
+
+
+def test_a_key_file_opens_a_repository_too(lab: Lab, ssh_server: SshServer) -> None:
+    known = f"--known-hosts={ssh_server.known_hosts}"
+    assert fetch_by_ssh(lab, ssh_server, known, f"--ssh-key={ssh_server.key}").code == 0
+
+
+def test_the_users_own_ssh_command_gives_the_identity(lab: Lab, ssh_server: SshServer) -> None:
+    known = f"--known-hosts={ssh_server.known_hosts}"
+    done = fetch_by_ssh(lab, ssh_server, known, GIT_SSH_COMMAND=f"ssh -i {ssh_server.key}")
+    assert done.code == 0, done
+
+
+def test_the_users_own_ssh_command_cannot_trust_an_unknown_host(
+    lab: Lab, ssh_server: SshServer
+) -> None:
+    own = f"ssh -i {ssh_server.key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    done = fetch_by_ssh(lab, ssh_server, f"--known-hosts={os.devnull}", GIT_SSH_COMMAND=own)
+    assert (done.code, "is not known" in done.reason) == (1, True)
+
+
+def test_a_host_with_another_key_is_refused(lab: Lab, ssh_server: SshServer) -> None:
+    known = f"--known-hosts={ssh_server.wrong_hosts}"
+    done = fetch_by_ssh(lab, ssh_server, known, f"--ssh-key={ssh_server.key}")
+    assert done.code == 1
+    assert "is not the known one" in done.reason
+
+
+def test_a_host_that_is_not_known_is_refused(lab: Lab, ssh_server: SshServer) -> None:
+    done = fetch_by_ssh(lab, ssh_server, f"--ssh-key={ssh_server.key}")
+    assert done.code == 1
+    assert "is not known: pass known hosts" in done.reason
+
+
+def test_a_key_that_the_host_does_not_know_gets_a_clear_sentence(
+    lab: Lab, ssh_server: SshServer
+) -> None:
+    known = f"--known-hosts={ssh_server.known_hosts}"
+    other = ssh_server.key.with_name("other")
+    done = fetch_by_ssh(lab, ssh_server, known, f"--ssh-key={other}")
+    assert done.code == 1
+    assert "did not accept the SSH key" in done.reason
