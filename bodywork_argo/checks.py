@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from bodywork_argo import credentials
 from bodywork_argo.fields import Complaint
 from bodywork_argo.yamltree import shown
 
@@ -26,7 +27,6 @@ _IMAGE = re.compile(
     r"(?:@sha256:[0-9a-f]{64})?"
 )
 _IMAGE_LIMIT = 512
-_CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@|https?://[^/\s@]{20,}@")
 _PINNED = re.compile(
     r"""\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*\(?\s*
         (={2}\s*[^\s*,;<>=!~]+ | ={3}\s*[^\s,;]+)\s*\)?\s*(;.*)?""",
@@ -71,7 +71,12 @@ def namespace(value: str) -> Complaint | None:
 
 
 def secret_name(value: str) -> Complaint | None:
-    """Hold Kubernetes' rule; never repeats the value, which may be the secret itself."""
+    """Hold Kubernetes' rule; never repeat the value, which may be the secret itself."""
+    if credentials.is_likely(value):
+        return "looks like a credential, not like the name of a secret", (
+            "put the value into a secret and write that secret's name; "
+            "a value that was committed is best replaced"
+        )
     if len(value) <= _SUBDOMAIN_LIMIT and _DNS_SUBDOMAIN.fullmatch(value):
         return None
     return "is not the name of a secret", (
@@ -123,7 +128,7 @@ def requirement(value: str) -> Complaint | None:
 
 def no_credentials(value: str) -> Complaint | None:
     """Refuse an address with a password or token in it, without repeating it."""
-    if _CREDENTIALS_IN_URL.search(value):
+    if credentials.in_address(value):
         return "is an address with credentials in it", (
             "take them out, since everyone who reads the repository sees them; use a secret"
         )

@@ -146,9 +146,9 @@ def described(node: Node) -> str:
     match node.kind:
         case "null":
             return "is empty"
-        case "switch" if node.text.lower() not in ("true", "false"):
+        case "boolean" if node.text.lower() not in ("true", "false"):
             return f"is '{node.text}', which YAML reads as {str(node.value).lower()}"
-        case "switch":
+        case "boolean":
             return f"is {node.text.lower()}"
         case "text":
             return f"is the text '{shown(node.text)}'"
@@ -163,7 +163,7 @@ def text(*checks: Check, words: str = "text", secret: bool = False) -> Type[str]
 
     def read(node: Node, place: Place) -> str | None:
         if not isinstance(node, Scalar) or node.kind != "text":
-            place.error(_unquoted(node, secret), _quote_remedy(node, words, secret))
+            place.error(_described_unseen(node, secret), _quote_remedy(node, words, secret))
             return None
         complaint = first_complaint(node.text, (process_text, *checks))
         if complaint:
@@ -189,13 +189,13 @@ def texts(*checks: Check, words: str = "list of texts") -> Type[tuple[str, ...]]
 
 
 def mapping(
-    key: Check, value: Type[T], *, words: str, example: str
+    key: Check, value: Type[T], *, words: str, example: str, secret: bool = False
 ) -> Type[tuple[tuple[str, T], ...]]:
-    """Describe a mapping with free keys."""
+    """Describe a mapping with free keys. With `secret` no message repeats what stands there."""
 
     def read(node: Node, place: Place) -> tuple[tuple[str, T], ...] | None:
         if not isinstance(node, MapNode):
-            place.error(described(node), f"write a mapping, such as '{example}'")
+            place.error(_described_unseen(node, secret), f"write a mapping, such as '{example}'")
             return None
         pairs: list[tuple[str, T]] = []
         for name, entry in node.entries.items():
@@ -252,7 +252,7 @@ def switch() -> Type[bool]:
     """Describe true or false."""
 
     def read(node: Node, place: Place) -> bool | None:
-        if not isinstance(node, Scalar) or node.kind != "switch":
+        if not isinstance(node, Scalar) or node.kind != "boolean":
             place.error(described(node), "write true or false, without quotes")
             return None
         return cast("bool", node.value)
@@ -299,9 +299,9 @@ def process_text(value: str) -> Complaint | None:
     return None
 
 
-def _unquoted(node: Node, secret: bool) -> str:
+def _described_unseen(node: Node, secret: bool) -> str:
     if secret and isinstance(node, Scalar) and node.kind != "null":
-        return f"is a {node.kind}, not text"
+        return f"is a {node.kind}" if node.kind != "text" else "is text"
     return described(node)
 
 

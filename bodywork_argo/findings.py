@@ -79,7 +79,13 @@ class Place:
 
     def at(self, name: str) -> Place:
         """Return the place of a key below this one that was met before."""
-        key = f"{self.key}.{shown(name)}" if self.key else shown(name)
+        return self._met(f"{self.key}.{shown(name)}" if self.key else shown(name))
+
+    def at_item(self, number: int) -> Place:
+        """Return the place of a list's item that was met before."""
+        return self._met(f"{self.key}[{number}]")
+
+    def _met(self, key: str) -> Place:
         return Place(self.findings, key, self.findings.lines.get(key, self.line))
 
     def item(self, number: int, node: Node) -> Place:

@@ -160,6 +160,7 @@ SECRETS = Field(
         text(checks.secret_name, words="the name of a secret", secret=True),
         words="mapping of a variable to the name of a secret",
         example="secrets: {API_TOKEN: my-secret}",
+        secret=True,
     ),
     default=(),
     example="{API_TOKEN: my-secret}",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bodywork_argo import checks, keys
+from bodywork_argo import checks, credentials, keys
 from bodywork_argo.dag import Dag, DagError, parse_dag
 from bodywork_argo.fields import Reading, closest
 from bodywork_argo.findings import Place
@@ -54,6 +54,7 @@ def check_stages(stages: Sequence[StageReading]) -> None:
         if stage.common is not None:
             _tell_unpinned(stage.common)
             _warn_of_variables(stage.common)
+            _warn_of_credentials(stage.common)
 
 
 def read_dag(head: Reading, stages: Sequence[StageReading]) -> Dag | None:
@@ -136,8 +137,21 @@ def _tell_unpinned(stage: Reading) -> None:
 def _warn_of_variables(stage: Reading) -> None:
     place = stage.place_of(keys.SECRETS)
     for name, _ in stage.need(keys.SECRETS):
-        ours = name.startswith("BODYWORK_") and name != _GIT_KEY
-        if ours or name in _SET_BY_US:
+        if name == _GIT_KEY:
+            place.at(name).warn(
+                "gives the Git key to the module too", "remove it: the code is fetched without it"
+            )
+        elif name.startswith("BODYWORK_") or name in _SET_BY_US:
             place.at(name).warn(
                 "is a variable that every stage is given anyway", "choose another name"
+            )
+
+
+def _warn_of_credentials(stage: Reading) -> None:
+    place = stage.place_of(keys.ARGS)
+    for number, text in enumerate(stage.need(keys.ARGS)):
+        if credentials.hidden(text) != text:
+            place.at_item(number).warn(
+                "holds what looks like a credential, which all who read the repository see",
+                "hand it to the stage by 'secrets'",
             )

@@ -16,6 +16,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
+from bodywork_argo.credentials import hidden
 from bodywork_argo.errors import Problem, SpecError
 
 try:
@@ -30,7 +31,7 @@ MAX_NODES = 100_000
 _MAX_TAG_DIRECTIVES = 16
 """libyaml compares each ``%TAG`` line with all before it."""
 
-Kind: TypeAlias = Literal["text", "whole number", "number", "switch", "null", "date"]
+Kind: TypeAlias = Literal["text", "whole number", "number", "boolean", "null", "date"]
 Value: TypeAlias = str | int | float | bool | None
 
 _TAG = "tag:yaml.org,2002:"
@@ -38,7 +39,7 @@ _KINDS: dict[str, Kind] = {
     f"{_TAG}str": "text",
     f"{_TAG}int": "whole number",
     f"{_TAG}float": "number",
-    f"{_TAG}bool": "switch",
+    f"{_TAG}bool": "boolean",
     f"{_TAG}null": "null",
     f"{_TAG}timestamp": "date",
     f"{_TAG}value": "text",
@@ -291,7 +292,7 @@ class _Builder:
                     return int(self._scalars.construct_yaml_int(node))
                 case "number":
                     return float(self._scalars.construct_yaml_float(node))
-                case "switch":
+                case "boolean":
                     return bool(self._scalars.construct_yaml_bool(node))
                 case "null":
                     return None
@@ -350,7 +351,8 @@ def shown(text: str, limit: int = 60) -> str:
     >>> shown("tab" + chr(9)), shown("long" * 3, limit=4)
     ('tab\\t', 'long...')
     """
-    cut = text if len(text) <= limit else f"{text[:limit]}..."
+    clean = hidden(text)
+    cut = clean if len(clean) <= limit else f"{clean[:limit]}..."
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in cut

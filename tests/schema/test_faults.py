@@ -406,9 +406,7 @@ def test_a_variable_that_kubernetes_refuses_is_refused(name: str) -> None:
     assert "is not a name that a variable can have; use letters, digits" in message
 
 
-@pytest.mark.parametrize(
-    "secret", ["hunter_2", "Hunter2", '""', "-x", "a..b", "a" * 254, '"https://me:pw@example.org"']
-)
+@pytest.mark.parametrize("secret", ["hunter_2", "Hunter2", '""', "-x", "a..b", "a" * 254])
 def test_a_secrets_name_that_kubernetes_refuses_is_refused_unseen(secret: str) -> None:
     (message,) = refused(edited("API_TOKEN: api", f"API_TOKEN: {secret}"))
     assert message == (
@@ -419,8 +417,88 @@ def test_a_secrets_name_that_kubernetes_refuses_is_refused_unseen(secret: str) -
 
 def test_a_number_as_a_secrets_name_is_refused_unseen() -> None:
     assert refused(edited("API_TOKEN: api", "API_TOKEN: 1234")) == [
-        "19 stages.prepare.secrets.API_TOKEN: is a whole number, not text; "
-        "write the name of a secret"
+        "19 stages.prepare.secrets.API_TOKEN: is a whole number; write the name of a secret"
+    ]
+
+
+CREDENTIALS = [
+    "AKIA" + "Q2W3" * 4,
+    "ghp_" + "a1B2" * 9,
+    "glpat-" + "abcd" * 5,
+    "xoxb-1234567890-abc",
+    "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.abc",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "postgresql://me:hunter2@example.org/db",
+    "0123456789abcdef" * 2,
+    "12345678-90ab-cdef-1234-567890abcdef",
+    "k9x2m4p7q1r8t3v6w5z0",
+]
+
+
+@pytest.mark.parametrize("value", CREDENTIALS)
+def test_a_credential_in_the_place_of_a_secrets_name_is_refused_unseen(value: str) -> None:
+    assert refused(edited("API_TOKEN: api", f'API_TOKEN: "{value}"')) == [
+        "19 stages.prepare.secrets.API_TOKEN: looks like a credential, not like the name of a "
+        "secret; put the value into a secret and write that secret's name; "
+        "a value that was committed is best replaced"
+    ]
+
+
+@pytest.mark.parametrize("value", CREDENTIALS[:7])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "API_TOKEN: api",
+        "      API_TOKEN: api",
+        "name: sales",
+        "python:3.12-slim",
+        "namespace: ml-team",
+        "steps/train.ipynb",
+        "log_level: INFO",
+        "prepare >> train",
+        "numpy==2.0.2",
+        "run_on_failure: report",
+        "  prepare:",
+    ],
+)
+def test_no_message_repeats_a_credential_wherever_it_stands(place: str, value: str) -> None:
+    key, colon, _ = place.partition(": ")
+    texts = [edited(place, f'{key}{colon}"{value}"' if colon else f'"{value}"')]
+    if colon:
+        texts.append(edited(f"{key}:", f'? "{value}"\n:'))
+    for text in texts:
+        assert not any(value in message for message in told(text))
+
+
+@pytest.mark.parametrize(
+    "name", ["aws-credentials", "db-2024-10-01", "mlflow.prod.eu-west-1", "a" * 40, "1234" * 8]
+)
+def test_an_ordinary_secrets_name_is_no_credential(name: str) -> None:
+    assert told(edited("API_TOKEN: api", f'API_TOKEN: "{name}"')) == []
+
+
+def test_secrets_that_are_one_text_are_refused_unseen() -> None:
+    text = edited("    secrets:\n      API_TOKEN: api\n", "    secrets: API_TOKEN=hunter2\n")
+    assert refused(text) == [
+        "18 stages.prepare.secrets: is text; "
+        "write a mapping, such as 'secrets: {API_TOKEN: my-secret}'"
+    ]
+
+
+@pytest.mark.parametrize(
+    "argument", ["--db=postgresql://me:hunter2@example.org/db", "ghp_" + "a1B2" * 9]
+)
+def test_a_credential_among_the_arguments_is_warned_about_unseen(argument: str) -> None:
+    assert told(edited('"--day"', f'"{argument}"')) == [
+        "warning 13 stages.prepare.args[0]: holds what looks like a credential, which all who "
+        "read the repository see; hand it to the stage by 'secrets'"
+    ]
+
+
+def test_a_module_that_is_given_the_git_key_is_warned_about() -> None:
+    assert told(edited("API_TOKEN:", "BODYWORK_GIT_SSH_PRIVATE_KEY:")) == [
+        "warning 19 stages.prepare.secrets.BODYWORK_GIT_SSH_PRIVATE_KEY: gives the Git key to the "
+        "module too; remove it: the code is fetched without it"
     ]
 
 

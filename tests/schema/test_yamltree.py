@@ -56,8 +56,8 @@ def refusal(text: str | bytes) -> str:
         ("1e3", "text", "1e3"),
         ("1.0e+3", "number", 1000.0),
         (".inf", "number", float("inf")),
-        ("yes", "switch", True),
-        ("Off", "switch", False),
+        ("yes", "boolean", True),
+        ("Off", "boolean", False),
         ("y", "text", "y"),
         ("~", "null", None),
         ("2021-01-02", "date", "2021-01-02"),
@@ -137,7 +137,7 @@ def test_every_key_that_stands_twice_is_told_with_both_lines() -> None:
         ),
         (
             "a: !!bool maybe",
-            "f.yaml:1: holds a switch that can't be read; "
+            "f.yaml:1: holds a boolean that can't be read; "
             "write a plain decimal number or use quotes",
         ),
         (

@@ -1,0 +1,57 @@
+"""What looks like a credential, so that no message repeats it and no file keeps it."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+_KNOWN = re.compile(
+    r"(?:AKIA|ASIA)[A-Z0-9]{16}"
+    r"|gh[opsur]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
+    r"|xox[abeprs]-[\w-]{10,}|sk-[\w-]{16,}|hf_\w{16,}|AIza[\w-]{30,}|npm_\w{16,}|pypi-[\w-]{16,}"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)?"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    re.ASCII,
+)
+_IN_ADDRESS = re.compile(r"(?<=://)(?:[^/\s:@]*:[^/\s@]+|[^/\s@]{20,})(?=@)")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_HEXADECIMAL = re.compile(r"[0-9a-f]{32,}", re.IGNORECASE)
+_RANDOM_LENGTH = 20
+_RANDOM_CHANGES = 6
+"""Words and dates change between letters and digits less often than random text does."""
+
+
+def in_address(text: str) -> bool:
+    """Tell whether an address has a password or a token before its host.
+
+    >>> in_address("https://me:hunter2@example.org"), in_address("ssh://git@example.org")
+    (True, False)
+    """
+    return bool(_IN_ADDRESS.search(text))
+
+
+def is_likely(text: str) -> bool:
+    """Tell whether text holds a credential, or is one as a whole.
+
+    >>> is_likely("AKIA" + "A1B2" * 4), is_likely("aws-credentials-2024")
+    (True, False)
+    """
+    if _KNOWN.search(text) or in_address(text) or _UUID.fullmatch(text):
+        return True
+    return any(_is_random(part) for part in re.split(r"[^A-Za-z0-9]+", text))
+
+
+def hidden(text: str) -> str:
+    """Return text with every credential of a known form replaced by three stars.
+
+    >>> hidden("https://me:hunter2@example.org")
+    'https://***@example.org'
+    """
+    return _KNOWN.sub("***", _IN_ADDRESS.sub("***", text))
+
+
+def _is_random(word: str) -> bool:
+    if len(word) < _RANDOM_LENGTH or word.isdigit() or word.isalpha():
+        return False
+    changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(word))
+    return bool(_HEXADECIMAL.fullmatch(word)) or changes >= _RANDOM_CHANGES
