@@ -52,7 +52,7 @@ class LocalRuntime:
         attached: bool = True,
     ) -> None:
         self._environment = dict(os.environ if environment is None else environment)
-        self._root = (root or default_root(self._environment)).absolute()
+        self.root = (root or default_root(self._environment)).absolute()
         self.attached = attached
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -65,7 +65,7 @@ class LocalRuntime:
         """
         (document,) = compiled.documents
         run = read_document(document)
-        folder = RunFolder(self._root / (compiled.run_name or _generated(document)))
+        folder = RunFolder(self.root / (compiled.run_name or _generated(document)))
         if folder.path.exists():
             if folder.document() == document:
                 return self._ref(folder)
@@ -96,7 +96,7 @@ class LocalRuntime:
         """Return the runs below the root, newest first."""
         found = [
             replace(self.status(self._ref(RunFolder(path.parent))), stages=())
-            for path in self._root.glob("*/run.json")
+            for path in self.root.glob("*/run.json")
         ]
         oldest = datetime.min.replace(tzinfo=timezone.utc)
         found.sort(key=lambda status: status.started or oldest, reverse=True)
@@ -126,6 +126,7 @@ class LocalRuntime:
                 if stage in (None, stages[log.task]):
                     yield from _new_pieces(log, stages[log.task], read)
             if not alive:
+                self._reap()
                 return
             time.sleep(POLL_SECONDS)
 
@@ -154,9 +155,9 @@ class LocalRuntime:
         return RunRef(backend="local", name=folder.name)
 
     def _folder(self, ref: RunRef) -> RunFolder:
-        folder = RunFolder(self._root / ref.name)
+        folder = RunFolder(self.root / ref.name)
         if Path(ref.name).name != ref.name or not (folder.path / "run.json").is_file():
-            raise EngineError(f"there is no run {ref.name} in {self._root}")
+            raise EngineError(f"there is no run {ref.name} in {self.root}")
         return folder
 
     def _check_secrets(self, run: LocalRun) -> None:

@@ -1,0 +1,191 @@
+"""The Git edge: what a repository holds at a ref. The only importer of `git` (GitPython).
+
+Addresses and refs obey the runner's own rules, so what is accepted here is accepted in the pod.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from bodywork_argo import runner
+from bodywork_argo.errors import GitError
+
+if TYPE_CHECKING:
+    from git import Repo
+
+FETCH_TIMEOUT_SECONDS = 120
+_FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_ABBREVIATED_HASH = re.compile(r"[0-9a-f]{4,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One commit of a repository and its bodywork.yaml."""
+
+    repository: str
+    """Address that git takes: the URL as given, or the absolute path of a local repository."""
+    commit: str
+    ref: str | None
+    """Branch or tag, if one was asked for or is checked out."""
+    directory: str
+    """Folder of the file inside the repository; "" is its root."""
+    content: bytes
+    """bodywork.yaml as it stands in the commit."""
+    uncommitted: int = 0
+    """How many files of a local repository differ from its last commit."""
+
+
+def read_snapshot(location: str, ref: str | None, directory: str, file_name: str) -> Snapshot:
+    """Read a file at a ref (default: HEAD) of a URL or of a local repository.
+
+    A path may lead to any folder inside a repository; `directory` is relative to it.
+
+    Raises:
+        GitError: no git, no such repository, ref or file, or an address that is not allowed.
+    """
+    try:
+        runner.check_repository(location)
+        if ref is not None:
+            runner.check_ref(ref)
+    except runner.RunnerError as error:
+        raise GitError(str(error)) from error
+    if is_url(location):
+        return _remote_snapshot(location, ref, directory, file_name)
+    return _local_snapshot(Path(location), ref, directory, file_name)
+
+
+def is_url(location: str) -> bool:
+    """Return whether a location is fetched, rather than being a folder of this machine."""
+    return not runner.is_local(location) or location.startswith("file://")
+
+
+def _local_snapshot(path: Path, ref: str | None, directory: str, file_name: str) -> Snapshot:
+    repo, root = _open(path)
+    folder = _folder(path.resolve().relative_to(root) / directory)
+    commit = _commit(repo, ref or "HEAD", str(path))
+    return Snapshot(
+        repository=str(root),
+        commit=commit,
+        ref=ref or _branch(repo),
+        directory=folder,
+        content=_content(repo, commit, folder, file_name),
+        uncommitted=0 if repo.bare or ref else _uncommitted(repo),
+    )
+
+
+def _folder(path: Path) -> str:
+    """Return a folder of the repository as git spells it; the root is ""."""
+    inside = Path(os.path.normpath(path))
+    if inside.is_absolute() or inside.parts[:1] == ("..",):
+        raise GitError(f"the folder {path} leads out of the repository")
+    return "" if inside == Path() else inside.as_posix()
+
+
+def _uncommitted(repo: Repo) -> int:
+    return len(_git(repo, "status", "--porcelain").splitlines())
+
+
+def _open(path: Path) -> tuple[Repo, Path]:
+    git = _gitpython()
+    try:
+        repo = git.Repo(path, search_parent_directories=True)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+        raise GitError(
+            f"{path} is not in a Git repository; name one, or check a single file with --file"
+        ) from error
+    return repo, Path(repo.working_tree_dir or repo.git_dir).resolve()
+
+
+def _remote_snapshot(url: str, ref: str | None, directory: str, file_name: str) -> Snapshot:
+    git = _gitpython()
+    folder = _folder(Path(directory))
+    with tempfile.TemporaryDirectory(prefix="bodywork-argo-") as scratch:
+        repo = git.Repo.init(scratch, bare=True)
+        commit = _fetch(repo, url, ref)
+        content = _content(repo, commit, folder, file_name)
+        repo.close()
+    name = None if ref is not None and _FULL_HASH.fullmatch(ref) else ref
+    return Snapshot(repository=url, commit=commit, ref=name, directory=folder, content=content)
+
+
+def _fetch(repo: Repo, url: str, ref: str | None) -> str:
+    """Fetch a branch, a tag or a commit, as little as the server allows; return the commit."""
+    wanted = ref or "HEAD"
+    try:
+        _git(repo, "fetch", "--quiet", "--depth=1", "--", url, wanted)
+        return _commit(repo, "FETCH_HEAD", url)
+    except GitError:
+        if not _ABBREVIATED_HASH.fullmatch(wanted):
+            raise
+    _git(repo, "fetch", "--quiet", "--tags", "--", url, "+refs/heads/*:refs/heads/*")
+    return _commit(repo, wanted, url)
+
+
+def _commit(repo: Repo, ref: str, location: str) -> str:
+    git = _gitpython()
+    try:
+        return str(repo.git.rev_parse("--verify", "--quiet", f"{ref}^{{commit}}"))
+    except git.GitCommandError as error:
+        what = "no commit yet" if ref == "HEAD" else f"no ref or commit '{ref}'"
+        raise GitError(f"{location} has {what}") from error
+
+
+def _content(repo: Repo, commit: str, folder: str, file_name: str) -> bytes:
+    git = _gitpython()
+    path = f"{folder}/{file_name}" if folder else file_name
+    try:
+        data: bytes = repo.git.cat_file(
+            "blob", f"{commit}:{path}", stdout_as_string=False, strip_newline_in_stdout=False
+        )
+    except git.GitCommandError as error:
+        raise GitError(f"commit {commit[:7]} has no file {path}") from error
+    return data
+
+
+def _branch(repo: Repo) -> str | None:
+    return None if repo.head.is_detached else repo.active_branch.name
+
+
+def _git(repo: Repo, *arguments: str) -> str:
+    git = _gitpython()
+    try:
+        output: str = repo.git.execute(
+            ["git", *arguments], kill_after_timeout=FETCH_TIMEOUT_SECONDS, env=_environment()
+        )
+    except git.GitCommandError as error:
+        raise GitError(_sentence(str(error.stderr), arguments)) from error
+    return output
+
+
+def _sentence(stderr: str, arguments: tuple[str, ...]) -> str:
+    """Return what git's complaint means, in the runner's own words where it has some."""
+    url = next((text for text in arguments if is_url(text)), "the repository")
+    for text, meaning in runner.TROUBLE:
+        if text in stderr:
+            return meaning.format(url)
+    said = stderr.strip().removeprefix("stderr: ").strip("'\n ")
+    return f"git: {said.splitlines()[-1]}"
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": runner.ssh_command(os.environ, "", ""),
+        "LC_ALL": "C",
+    }
+
+
+def _gitpython() -> ModuleType:
+    """Import GitPython, which looks for the git program when imported."""
+    try:
+        import git
+    except ImportError as error:
+        raise GitError(runner.NO_GIT) from error
+    return git

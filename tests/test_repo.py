@@ -1,0 +1,124 @@
+"""Reading real repositories: local ones, bare ones, file URLs and an HTTP server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bodywork_argo.errors import GitError
+from bodywork_argo.repo import is_url, read_snapshot
+from tests.repositories import git, make_repository
+
+NAME = "bodywork.yaml"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    make_repository(folder, {NAME: "one\n", "models/churn/bodywork.yaml": "inner\n"})
+    return folder
+
+
+def test_a_folder_is_read_at_its_last_commit(repository: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    snapshot = read_snapshot(str(repository), None, "", NAME)
+    assert (snapshot.repository, snapshot.commit, snapshot.ref, snapshot.content) == (
+        str(repository.resolve()), commit, "main", b"one\n",
+    )  # fmt: skip
+    assert snapshot.uncommitted == 0
+
+
+def test_files_that_are_not_committed_are_counted_and_not_read(repository: Path) -> None:
+    (repository / NAME).write_text("two\n")
+    (repository / "new.py").write_text("")
+    snapshot = read_snapshot(str(repository), None, "", NAME)
+    assert (snapshot.content, snapshot.uncommitted) == (b"one\n", 2)
+
+
+def test_a_folder_inside_a_repository_knows_its_place(repository: Path) -> None:
+    for location, directory in (
+        (repository / "models/churn", ""),
+        (repository, "models/churn"),
+        (repository / "models", "./churn/"),
+    ):
+        snapshot = read_snapshot(str(location), None, directory, NAME)
+        assert (snapshot.directory, snapshot.content) == ("models/churn", b"inner\n")
+        assert snapshot.repository == str(repository.resolve())
+
+
+def test_a_folder_that_leads_out_of_the_repository_is_refused(repository: Path) -> None:
+    for location in (str(repository), repository.as_uri()):
+        with pytest.raises(GitError, match="leads out of the repository"):
+            read_snapshot(location, None, "../..", NAME)
+
+
+def test_a_detached_head_has_no_branch(repository: Path) -> None:
+    git(repository, "checkout", "--quiet", "--detach")
+    assert read_snapshot(str(repository), None, "", NAME).ref is None
+
+
+@pytest.mark.parametrize("as_url", [False, True], ids=["path", "url"])
+def test_branches_tags_and_commits_short_or_long_are_refs(repository: Path, as_url: bool) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    git(repository, "tag", "v1")
+    git(repository, "branch", "feature/x")
+    make_repository(repository, {NAME: "two\n"})
+    location = repository.as_uri() if as_url else str(repository)
+    for ref in ("v1", "feature/x", first, first[:9]):
+        snapshot = read_snapshot(location, ref, "", NAME)
+        assert (snapshot.commit, snapshot.content) == (first, b"one\n"), ref
+    assert read_snapshot(location, "main", "", NAME).content == b"two\n"
+    assert read_snapshot(location, None, "", NAME).content == b"two\n"
+
+
+def test_a_bare_repository_is_read_like_any_other(repository: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", "--bare", str(repository), "bare.git")
+    snapshot = read_snapshot(str(tmp_path / "bare.git"), None, "", NAME)
+    assert (snapshot.content, snapshot.uncommitted) == (b"one\n", 0)
+    assert snapshot.repository == str((tmp_path / "bare.git").resolve())
+
+
+@pytest.mark.parametrize(
+    ("location", "ref", "message"),
+    [
+        ("--upload-pack=x", None, "-"),
+        ("ext::sh -c x", None, "transport"),
+        ("https://user:pass@git.example/r.git", None, "token"),
+        ("ftp://git.example/r.git", None, "must be"),
+        (".", "--output=x", "-"),
+        (".", "a..b", "not the name"),
+    ],
+)
+def test_addresses_and_refs_that_git_could_misread_are_refused(
+    location: str, ref: str | None, message: str
+) -> None:
+    with pytest.raises(GitError, match=message) as caught:
+        read_snapshot(location, ref, "", NAME)
+    assert "pass@" not in str(caught.value)
+
+
+def test_what_is_not_there_is_named(repository: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    unborn = tmp_path / "unborn"
+    unborn.mkdir()
+    git(unborn, "init", "--quiet")
+    url = repository.as_uri()
+    for location, ref, name, message in (
+        (str(empty), None, NAME, "is not in a Git repository"),
+        (str(tmp_path / "none"), None, NAME, "is not in a Git repository"),
+        (str(unborn), None, NAME, "has no commit yet"),
+        (str(repository), "nope", NAME, "has no ref or commit 'nope'"),
+        (url, "nope", NAME, "nope"),
+        (url, "abcdef1", NAME, "has no ref or commit 'abcdef1'"),
+        ((tmp_path / "none").as_uri(), None, NAME, "is not a git repository"),
+        (str(repository), None, "other.yaml", "has no file other.yaml"),
+    ):
+        with pytest.raises(GitError, match=message):
+            read_snapshot(location, ref, "", name)
+
+
+def test_urls_are_told_from_paths() -> None:
+    assert all(map(is_url, ("https://h/r", "git@h:r", "ssh://h/r", "file:///r")))
+    assert not any(map(is_url, (".", "/a/b", "a:b/c".replace(":", "/"), "./x:y")))
