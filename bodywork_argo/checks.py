@@ -75,7 +75,7 @@ def secret_name(value: str) -> Complaint | None:
     if credentials.is_likely(value):
         return "looks like a credential, not like the name of a secret", (
             "put the value into a secret and write that secret's name; "
-            "a value that was committed is best replaced"
+            "one that was committed is best replaced"
         )
     if len(value) <= _SUBDOMAIN_LIMIT and _DNS_SUBDOMAIN.fullmatch(value):
         return None
@@ -97,7 +97,7 @@ def image(value: str) -> Complaint | None:
     """Accept any registry, tag and digest."""
     if len(value) <= _IMAGE_LIMIT and _IMAGE.fullmatch(value):
         return None
-    return f"is the text '{shown(value)}', which is no image", (
+    return f"is the text '{shown(value)}', which names no image", (
         "write [REGISTRY/]NAME[:TAG][@DIGEST], such as 'python:3.12-slim'; the name is lower-case"
     )
 
@@ -129,8 +129,8 @@ def requirement(value: str) -> Complaint | None:
 def no_credentials(value: str) -> Complaint | None:
     """Refuse an address with a password or token in it, without repeating it."""
     if credentials.in_address(value):
-        return "is an address with credentials in it", (
-            "take them out, since everyone who reads the repository sees them; use a secret"
+        return "is an address with credentials, which all who read the repository see", (
+            "take them out; credentials that were committed are best replaced"
         )
     return None
 

@@ -29,7 +29,8 @@ MAX_TEXT_BYTES = 90_000
 """Linux takes 131,071 bytes for one argument or variable; some of it travels as base64."""
 _NO_PROCESS_TEXT = re.compile("[\0\ud800-\udfff]")
 _EXPONENT = re.compile(r"[-+]?[0-9][0-9.]*[eE][-+]?[0-9]+")
-_MILLICORES = re.compile(r"([0-9]+)m")
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_MILLICORES = re.compile(r"([0-9]{1,9})m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +102,43 @@ def read_section(section: Section, node: Node, place: Place) -> Reading | None:
         return None
     reading = Reading(place)
     known = {field.name: field for field in section.fields}
+    unknown: dict[str, Place] = {}
     for name, entry in node.entries.items():
         below = place.under(entry)
         if name not in known:
-            _report_unknown(section, name, below)
+            unknown[name] = below
             continue
         value = known[name].type.read(entry.value, below)
         if value is not None:
             reading.values[name] = value
     for wanted in section.fields:
         if wanted.required and wanted.name not in node.entries:
-            _report_missing(wanted, reading.place_of(wanted))
+            _report_missing(wanted, reading, unknown)
+    for name, below in unknown.items():
+        _report_unknown(section, name, below)
     return reading
 
 
-def _report_missing(wanted: Field[object], place: Place) -> None:
-    place.error("is missing", f"add it, such as '{wanted.name}: {wanted.example}'")
+def _report_missing(wanted: Field[object], reading: Reading, unknown: dict[str, Place]) -> None:
+    """Report a missing key, at the unknown one that was likely meant to be it."""
+    misspelt = closest(wanted.name, unknown) if unknown else None
+    if misspelt is None:
+        remedy = f"add it, such as '{wanted.name}: {wanted.example}'"
+        reading.place_of(wanted).error("is missing", remedy)
+    else:
+        what = f"is not a known key, and '{wanted.name}' is missing"
+        unknown.pop(misspelt).error(what, f"rename it to '{wanted.name}'")
 
 
 def _report_unknown(section: Section, name: str, place: Place) -> None:
     guess = closest(name, section.names())
-    remedy = f"did you mean '{guess}'?" if guess else f"known here: {_listed(section.names())}"
+    home = place.findings.homes.get(name)
+    if guess:
+        remedy = f"did you mean '{guess}'?"
+    elif home:
+        remedy = f"it belongs under '{home}'"
+    else:
+        remedy = f"known here: {_listed(section.names())}"
     what = "is not a known key" if section.ours else "is not a known key and is ignored"
     place.findings.unknown_key(place, what, remedy, ours=section.ours)
 
@@ -218,7 +235,7 @@ def whole(minimum: int = 0, maximum: int = MAX_WHOLE) -> Type[int]:
 
     def read(node: Node, place: Place) -> int | None:
         if not isinstance(node, Scalar) or node.kind != "whole number":
-            place.error(described(node), f"write a {words}, without quotes or a unit")
+            place.error(described(node), _number_remedy(node, words))
             return None
         value = cast("int", node.value)
         if not minimum <= value <= maximum:
@@ -315,8 +332,10 @@ def _quote_remedy(node: Node, words: str, secret: bool) -> str:
 
 def _number_remedy(node: Node, words: str) -> str:
     if isinstance(node, Scalar) and node.kind == "text":
+        if _DIGITS.fullmatch(node.text):
+            return f"write {node.text}, without quotes"
         millicores = _MILLICORES.fullmatch(node.text)
-        if millicores and len(millicores[1]) < 10:
+        if millicores and not words.startswith("whole"):
             return f"write {int(millicores[1]) / 1000}"
         if _EXPONENT.fullmatch(node.text):
             return "write it without an exponent, which YAML 1.1 takes for text"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bodywork_argo.errors import Problem, Severity
@@ -14,8 +15,12 @@ MAX_FINDINGS = 200
 class Findings:
     """Collects the problems of one file, and the line of each key met."""
 
-    def __init__(self, file: str, *, strict: bool = False) -> None:
+    def __init__(
+        self, file: str, *, strict: bool = False, homes: Mapping[str, str] | None = None
+    ) -> None:
         self.lines: dict[str, int] = {}
+        self.homes = homes or {}
+        """The section that each key belongs to, to say so where one stands elsewhere."""
         self._file = file
         self._strict = strict
         self._problems: list[Problem] = []

@@ -70,7 +70,7 @@ DOCKER_IMAGE = Field(
 )
 DAG = Field(
     name="DAG",
-    type=text(),
+    type=text(words="one text, such as 'train >> serve'"),
     required=True,
     example="train >> serve",
     constraint="`step >> step`, a step being `stage, stage`",
@@ -279,3 +279,17 @@ SERVICE_SECTION = Section(
     path="stages.<name>.service", fields=(STARTUP_SECONDS, REPLICAS, PORT, INGRESS)
 )
 LOGGING_SECTION = Section(path="logging", fields=(LOG_LEVEL,))
+
+HOMES = {
+    field.name: section.path
+    for section in (
+        LOGGING_SECTION,
+        SERVICE_SECTION,
+        BATCH_SECTION,
+        STAGE_SECTION,
+        PIPELINE_SECTION,
+    )
+    for field in section.fields
+    if field.name != "kubernetes"
+}
+"""The section that each key belongs to."""

@@ -15,6 +15,7 @@ from bodywork_argo.yamltree import shown
 
 _SET_BY_US = frozenset({"GIT_COMMIT_HASH", "HOME", "PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 _GIT_KEY = "BODYWORK_GIT_SSH_PRIVATE_KEY"
+_OTHER_ARROWS = re.compile(r"[>;|&]")
 _SHOWN_REQUIREMENTS = 3
 
 
@@ -112,6 +113,8 @@ def _stage_remedy(name: str, names: set[str]) -> str:
     guess = closest(name, sorted(names))
     if guess:
         return f"did you mean '{shown(guess)}'?"
+    if _OTHER_ARROWS.search(name):
+        return "write '>>' between steps and ',' between the stages of a step"
     return "add it under 'stages', or correct the name"
 
 

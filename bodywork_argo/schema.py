@@ -49,7 +49,7 @@ def parse_project(text: str | bytes, file: str = "bodywork.yaml", strict: bool =
     Raises:
         SpecError: with all problems of the file and its warnings, in the order of the file.
     """
-    findings = Findings(file, strict=strict)
+    findings = Findings(file, strict=strict, homes=keys.HOMES)
     tree = read_tree(text, file)
     for problem in tree.problems:
         findings.add(problem)
@@ -102,7 +102,8 @@ def _report_no_mapping(root: Node, place: Place) -> None:
         place.error("is empty", 'start it with version: "1.1"')
     else:
         place.error(
-            f"{described(root)} as a whole", "write the sections version, pipeline, stages, logging"
+            described(root).replace("is", "holds only", 1),
+            "write the sections version, pipeline, stages and logging",
         )
 
 
@@ -120,9 +121,10 @@ def _read_head(top: Reading) -> Reading | None:
         top.place_of(preferred).error("is missing", f"add it as a section: '{preferred.name}:'")
         return None
     if not has_preferred and version is not None:
+        newer = ', or write version: "1.1"' if version == "1.0" else ""
         top.place_of(other).error(
             f"is not what version {version} calls this section",
-            f"rename it to '{preferred.name}'",
+            f"rename it to '{preferred.name}'{newer}",
         )
     return _read_block(top, preferred if has_preferred else other, keys.PIPELINE_SECTION)
 

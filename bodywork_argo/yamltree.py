@@ -46,11 +46,16 @@ _KINDS: dict[str, Kind] = {
     f"{_TAG}merge": "text",
 }
 _NOT_YAML = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_KEY_REMEDY = "write KEY: VALUE, and put text that starts with '{' or '[' in quotes"
+_UNCLOSED = ("unexpected end of stream", "did not find expected ','")
+"""Problems that are found far behind the place where they began."""
 _REMEDIES = (
     ("mapping values are not allowed", "put text that holds ': ' in quotes and check the indent"),
-    ("expected <block end>", "check that this line is indented like the ones it belongs to"),
+    ("did not find expected key", "indent this line like the ones it belongs to"),
+    ("did not find expected '-'", "indent this line like the ones it belongs to"),
+    ("did not find expected ','", "close the bracket that opens here"),
     ("could not find expected ':'", "write KEY: VALUE, with a blank after the colon"),
-    ("unexpected end of stream", "close the quote or bracket that was opened"),
+    ("unexpected end of stream", "close the quote that opens here"),
     ("cannot start any token", "put the text in quotes"),
     ("maximum nesting depth", "flatten it"),
 )
@@ -153,7 +158,8 @@ def _check_directives(text: str, file: str) -> None:
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> SpecError:
-    mark = error.problem_mark or error.context_mark
+    unclosed = any(sign in str(error.problem) for sign in _UNCLOSED)
+    mark = (error.context_mark if unclosed else None) or error.problem_mark
     line = mark.line + 1 if mark else 1
     what = f"is not valid YAML: {error.problem or error.context}"
     return _fatal(file, line, what, _syntax_remedy(what, _line_text(text, line)))
@@ -307,7 +313,7 @@ class _Builder:
         merged: dict[str, Entry] = {}
         for key, value in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, Scalar):
-                raise _fatal(self._file, key.line, "has a key that is no text", "write KEY: VALUE")
+                raise _fatal(self._file, key.line, "has a key that is no text", _KEY_REMEDY)
             if key.plain and key.text == "<<":
                 for entries in self._merge_sources(key, value):
                     merged = entries | merged

@@ -31,10 +31,10 @@ def with_stage(name: str, dag: str = "") -> str:
         ("", '1 : is empty; start it with version: "1.1"'),
         ("# nothing\n", '1 : is empty; start it with version: "1.1"'),
         ("~", '1 : is empty; start it with version: "1.1"'),
-        ("- a", "1 : is a list as a whole; write the sections version, pipeline, stages, logging"),
+        ("- a", "1 : holds only a list; write the sections version, pipeline, stages and logging"),
         (
             "a",
-            "1 : is the text 'a' as a whole; write the sections version, pipeline, stages, logging",
+            "1 : holds only the text 'a'; write the sections version, pipeline, stages and logging",
         ),
     ],
 )
@@ -80,14 +80,18 @@ def test_an_unknown_version_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "wrong", "right"), [("1.1", "project", "pipeline"), ("1.0", "pipeline", "project")]
+    ("version", "wrong", "remedy"),
+    [
+        ("1.1", "project", "rename it to 'pipeline'"),
+        ("1.0", "pipeline", "rename it to 'project', or write version: \"1.1\""),
+    ],
 )
 def test_a_section_with_the_other_versions_name_is_refused(
-    version: str, wrong: str, right: str
+    version: str, wrong: str, remedy: str
 ) -> None:
     text = edited('"1.1"', f'"{version}"', edited("pipeline:", f"{wrong}:"))
     assert refused(text) == [
-        f"2 {wrong}: is not what version {version} calls this section; rename it to '{right}'"
+        f"2 {wrong}: is not what version {version} calls this section; {remedy}"
     ]
 
 
@@ -113,6 +117,12 @@ def test_with_a_faulty_version_the_pipeline_is_read_under_either_name() -> None:
             "secrets-group: dev",
             "8 pipeline.secrets-group: is not a known key and is ignored; "
             "did you mean 'secrets_group'?",
+        ),
+        (
+            "    args:",
+            "    port: 80\n    args:",
+            "13 stages.prepare.port: is not a known key and is ignored; "
+            "it belongs under 'stages.<name>.service'",
         ),
         (
             "    args:",
@@ -193,6 +203,17 @@ def test_an_unknown_key_is_a_warning_and_strictly_an_error(
             "retries: 2",
             "retries: true",
             "22 stages.prepare.batch.retries: is true; "
+            "write a whole number of 0 or more, without quotes or a unit",
+        ),
+        (
+            "retries: 2",
+            'retries: "2"',
+            "22 stages.prepare.batch.retries: is the text '2'; write 2, without quotes",
+        ),
+        (
+            "memory_request_mb: 250",
+            "memory_request_mb: 250m",
+            "15 stages.prepare.memory_request_mb: is the text '250m'; "
             "write a whole number of 0 or more, without quotes or a unit",
         ),
         (
@@ -322,7 +343,7 @@ def test_whole_cores_become_a_float() -> None:
         (
             "docker_image: python:3.12-slim",
             "docker_image: Python",
-            "4 pipeline.docker_image: is the text 'Python', which is no image; write "
+            "4 pipeline.docker_image: is the text 'Python', which names no image; write "
             "[REGISTRY/]NAME[:TAG][@DIGEST], such as 'python:3.12-slim'; the name is lower-case",
         ),
         (
@@ -363,8 +384,9 @@ def test_whole_cores_become_a_float() -> None:
         (
             "- numpy==2.0.2",
             "- git+https://me:hunter2@example.org/x",
-            "17 stages.prepare.requirements[0]: is an address with credentials in it; take them "
-            "out, since everyone who reads the repository sees them; use a secret",
+            "17 stages.prepare.requirements[0]: is an address with credentials, which all who "
+            "read the repository see; take them out; credentials that were committed are best "
+            "replaced",
         ),
     ],
 )
@@ -440,7 +462,7 @@ def test_a_credential_in_the_place_of_a_secrets_name_is_refused_unseen(value: st
     assert refused(edited("API_TOKEN: api", f'API_TOKEN: "{value}"')) == [
         "19 stages.prepare.secrets.API_TOKEN: looks like a credential, not like the name of a "
         "secret; put the value into a secret and write that secret's name; "
-        "a value that was committed is best replaced"
+        "one that was committed is best replaced"
     ]
 
 
@@ -587,6 +609,13 @@ def test_stages_that_meet_in_one_name_are_refused_used_or_not() -> None:
         (
             "prepare >> elsewhere",
             ["names 'elsewhere', which is no stage; add it under 'stages', or correct the name"],
+        ),
+        (
+            "prepare -> train",
+            [
+                "names 'prepare->train', which is no stage; "
+                "write '>>' between steps and ',' between the stages of a step"
+            ],
         ),
         (
             "prepare >>",

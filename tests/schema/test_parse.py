@@ -127,11 +127,18 @@ def test_a_problem_names_file_line_key_what_and_remedy() -> None:
 
 
 def test_an_invalid_file_is_told_its_warnings_too_but_not_its_notes() -> None:
-    text = edited("retries: 2", "retires: 2", edited("numpy==2.0.2", "numpy"))
-    assert told(text) == [
-        "error 20 stages.prepare.batch.retries: is missing; add it, such as 'retries: 2'",
-        "warning 22 stages.prepare.batch.retires: is not a known key and is ignored; "
-        "did you mean 'retries'?",
+    text = edited("    args:", "    arg:", edited("retries: 2", "retries: x"))
+    text = edited("numpy==2.0.2", "numpy", text)
+    assert [line.split(":")[0] for line in told(text)] == [
+        "warning 13 stages.prepare.arg",
+        "error 22 stages.prepare.batch.retries",
+    ]
+
+
+def test_a_misspelt_key_that_is_required_is_one_problem() -> None:
+    assert told(edited("retries: 2", "retires: 2")) == [
+        "error 22 stages.prepare.batch.retires: is not a known key, and 'retries' is missing; "
+        "rename it to 'retries'"
     ]
 
 

@@ -125,7 +125,11 @@ def test_every_key_that_stands_twice_is_told_with_both_lines() -> None:
         ("a: 1\n---\nb: 1", "f.yaml:2: holds several documents; keep one, without '---'"),
         ("&a [*a]", "f.yaml:1: *a stands inside itself; write it out"),
         ("a: *b", "f.yaml:1: *b is not defined; define &b above this line"),
-        ("[a]: 1", "f.yaml:1: has a key that is no text; write KEY: VALUE"),
+        (
+            "[a]: 1",
+            "f.yaml:1: has a key that is no text; "
+            "write KEY: VALUE, and put text that starts with '{' or '[' in quotes",
+        ),
         ("<<: 1", "f.yaml:1: << takes a mapping or a list of mappings; write <<: *NAME"),
         ("a: !x 1", "f.yaml:1: tag !x is not supported; write the value without it"),
         ("a: !!set {b}", "f.yaml:1: tag !!set is not supported; write the value without it"),
@@ -158,7 +162,7 @@ def test_every_key_that_stands_twice_is_told_with_both_lines() -> None:
         (
             "a: 'b",
             "f.yaml:1: is not valid YAML: found unexpected end of stream; "
-            "close the quote or bracket that was opened",
+            "close the quote that opens here",
         ),
         ("%TAG !a! b\n" * 17, "f.yaml:1: has more than 16 %TAG lines; remove them"),
     ],
@@ -168,7 +172,16 @@ def test_what_is_no_yaml_is_refused_with_its_line(text: str | bytes, message: st
 
 
 def test_an_unknown_syntax_error_has_no_invented_remedy() -> None:
-    assert refusal("a: [1\nb: 2") == "f.yaml:2: is not valid YAML: did not find expected ',' or ']'"
+    assert refusal("%YAML 9.9\n---\na") == (
+        "f.yaml:1: is not valid YAML: found incompatible YAML document"
+    )
+
+
+def test_a_bracket_left_open_is_told_where_it_opens() -> None:
+    assert refusal("a: [1\nb: 2\nc: 3") == (
+        "f.yaml:1: is not valid YAML: did not find expected ',' or ']'; "
+        "close the bracket that opens here"
+    )
 
 
 @pytest.mark.parametrize(
