@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECRETS = ("BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME")
 MESSAGE_BYTES = 32 * 1024
 LOG_BYTES = 4096  # the kubelet keeps no more of a termination log
+INT, KILL, ALARM, TERM = 2, 9, 14, 15  # importing signal takes longer than all of `exec`
 
 
 class RunnerError(Exception):
@@ -45,14 +46,11 @@ class Stopped(RunnerError):
         self.exit_code = exit_code
 
 
-# --- Command line ---------------------------------------------------------------------------------
+# --- Command line and files
 
 
 class Options:
-    """Parse `--name=value`, `--name64=base64` and `--flag`, in the order given.
-
-    By hand, since argparse costs more to import than the rest of `exec` takes to run.
-    """
+    """Parse `--name=value`, `--name64=base64` and `--flag`; argparse is slow to import."""
 
     def __init__(self, argv: list[str], known: str) -> None:
         names = known.split()
@@ -76,7 +74,7 @@ class Options:
 
     def text(self, name: str, default: str = "") -> str:
         """Return the last value of an option."""
-        return self.all(name)[-1] if self.all(name) else default
+        return self._values.get(name, [default])[-1]
 
     def required(self, name: str) -> str:
         """Return the last value of an option that must be there."""
@@ -98,13 +96,13 @@ class Options:
 def decode64(text: str) -> str:
     """Return what standard or URL-safe base64 of UTF-8 stands for.
 
-    The result has the file system's encoding, so that the program started gets these very bytes.
+    In the file system's encoding, so that the program we start gets these very bytes.
     """
     import binascii
 
     standard = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        if not standard.replace("+", "").replace("/", "").isalnum() and standard:
+        if standard and not standard.replace("+", "").replace("/", "").isalnum():
             raise ValueError
         raw = binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
         raw.decode("utf-8")
@@ -113,27 +111,39 @@ def decode64(text: str) -> str:
     return os.fsdecode(raw)
 
 
+def cut(text: str, size: int) -> str:
+    """Return the beginning of a text, at most `size` bytes of UTF-8."""
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+
+
+def quietly(action: Callable[..., object], *arguments: object) -> None:
+    """Do what changes nothing for us when it fails."""
+    try:
+        action(*arguments)
+    except OSError:
+        pass  # contextlib.suppress would have to be imported
+
+
+def write(path: str, text: str) -> None:
+    """Write a text file."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def write_reason(path: str, reason: str) -> None:
-    """Write why it failed where the kubelet looks for it; a failure to write changes nothing."""
+    """Write why it failed where the kubelet looks for it."""
     if path:
-        try:
-            with open(path, "wb") as file:
-                text = reason.encode("utf-8", "replace")[:LOG_BYTES]
-                file.write(text.decode("utf-8", "ignore").encode())
-        except OSError:
-            pass
+        quietly(write, path, cut(reason, LOG_BYTES))
 
 
-def find_inside(root: str, path: str, what: str) -> str:
-    """Return the absolute path of a file that is really inside the checkout."""
-    full = os.path.join(root, path)
-    real_root, real = os.path.realpath(root), os.path.realpath(full)
-    inside = real == real_root or real.startswith(real_root + os.sep)
-    if os.path.isabs(path) or ".." in path.split("/") or not inside:
-        raise RunnerError(f"{what} {path!r} leads outside the repository")
-    if not os.path.exists(full):
-        raise RunnerError(f"{what} {path!r} is not in the repository")
-    return full
+def remove(path: str) -> None:
+    """Remove a file or folder, if it is there."""
+    import shutil
+
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
 
 
 class Workspace:
@@ -141,33 +151,38 @@ class Workspace:
 
     def __init__(self, options: Options) -> None:
         self.root = os.path.abspath(options.required("workspace"))
-        self.repository = os.path.join(self.root, "repository")
+        self.repository = self.path("repository")
         self.directory = options.text("directory")
-        self.venv = os.path.join(self.root, "venv")
-        self.python = os.path.join(self.venv, "bin", "python")
-        self.home = os.path.join(self.root, "home")
+        self.python = self.path("venv/bin/python")
+
+    def path(self, name: str) -> str:
+        """Return the path of something in the workspace."""
+        return os.path.join(self.root, name)
 
     def commit(self) -> str:
         """Return the full hash of the commit that was fetched."""
         try:
-            with open(os.path.join(self.root, "commit")) as file:
+            with open(self.path("commit")) as file:
                 return file.read().strip()
         except OSError:
             raise RunnerError(f"nothing is prepared in {self.root}: run `prepare` first") from None
 
     def find(self, path: str, what: str) -> str:
-        """Return the absolute path of what a bodywork.yaml names relative to itself."""
-        try:
-            return find_inside(self.repository, os.path.join(self.directory, path), what)
-        except RunnerError as error:
-            raise RunnerError(f"{error} at commit {self.commit()}") from None
+        """Return the absolute path of a file of the repository, named as in bodywork.yaml."""
+        full = os.path.join(self.repository, self.directory, path)
+        inside = os.path.realpath(full).startswith(os.path.realpath(self.repository) + os.sep)
+        if os.path.isabs(path) or ".." in path.split("/") or not inside:
+            raise RunnerError(f"{what} {path!r} leads outside the repository")
+        if not os.path.isfile(full):
+            raise RunnerError(f"{what} {path!r} is not in the repository at commit {self.commit()}")
+        return full
 
 
-# --- Child processes ------------------------------------------------------------------------------
+# --- Processes
 
 
 class Supervisor:
-    """Run children, each in its own process group; TERM, INT and the time limit end them.
+    """Run children, each in a process group of its own; TERM, INT and the time limit end them.
 
     The handlers raise `Stopped`, except while a child is being started: it would be lost.
     """
@@ -178,7 +193,7 @@ class Supervisor:
         self._limit = limit
         self._starting = False
         self._stopped: Stopped | None = None
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        for number in (TERM, INT, ALARM):
             signal.signal(number, self._on_signal)
         if limit:
             signal.setitimer(signal.ITIMER_REAL, limit)
@@ -186,12 +201,11 @@ class Supervisor:
     def _on_signal(self, number: int, _frame: object) -> None:
         import signal
 
-        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        for each in (TERM, INT, ALARM):
             signal.signal(each, signal.SIG_IGN)  # the clean-up that follows is not interrupted
-        if number == signal.SIGALRM:
-            self._stopped = Stopped(f"time limit of {self._limit:g} s exceeded", 1)
-        else:
-            self._stopped = Stopped(f"stopped by {signal.Signals(number).name}", 128 + number)
+        self._stopped = Stopped(f"stopped by {signal.Signals(number).name}", 128 + number)
+        if number == ALARM:
+            self._stopped = Stopped(time_is_up(self._limit), 1)
         if not self._starting:
             raise self._stopped
 
@@ -200,12 +214,12 @@ class Supervisor:
         command: list[str],
         show: int = -1,
         pipe: tuple[int, int] | None = None,
-        end_with: int = 15,
+        end_with: int = TERM,
         **popen: Any,
     ) -> tuple[int, str]:
         """Run a command, copy its output to the descriptor `show`; return exit code and output.
 
-        The end of the output is what is kept. With a `pipe` of the caller only that is read.
+        Of the output the end is kept. With a `pipe` of the caller's only that is read.
         """
         import subprocess
 
@@ -233,24 +247,20 @@ class Supervisor:
 
 def end_group(child: subprocess.Popen[bytes], first: int, grace: float = 5.0) -> None:
     """Ask a child's process group to end, and kill what is left of it."""
-    import signal
     import subprocess
 
-    signal_process(child.pid, first, group=True)
+    quietly(os.killpg, child.pid, first)
     try:
         child.wait(grace)
     except subprocess.TimeoutExpired:
         pass
-    signal_process(child.pid, signal.SIGKILL, group=True)
+    quietly(os.killpg, child.pid, KILL)
     child.wait()
 
 
-def signal_process(pid: int, number: int, group: bool) -> None:
-    """Send a signal to a process or the group it leads, if there still is one."""
-    try:
-        (os.killpg if group else os.kill)(pid, number)
-    except OSError:
-        pass
+def time_is_up(limit: float) -> str:
+    """Return the reason that every backend gives."""
+    return f"time limit of {limit:g} s exceeded"
 
 
 class Life:
@@ -260,8 +270,8 @@ class Life:
         self.pid = pid
         self.fd = -1
         try:
-            self.fd = os.pidfd_open(pid)  # Linux 5.3 and Python 3.9
-        except (AttributeError, OSError):
+            self.fd = vars(os)["pidfd_open"](pid)  # Linux 5.3 and Python 3.9
+        except (KeyError, OSError):
             self._birth = self._born()
 
     def ended(self, timeout: float) -> bool:
@@ -282,11 +292,9 @@ class Life:
             poll.register(self.fd, select.POLLIN)
             return bool(poll.poll(timeout * 1000))
         if sys.platform == "darwin":
-            exits = select.kevent(
-                self.pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT
-            )
+            flags = (select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
             try:
-                return bool(select.kqueue().control([exits], 1, timeout))
+                return bool(select.kqueue().control([select.kevent(self.pid, *flags)], 1, timeout))
             except OSError:
                 return True
         time.sleep(min(timeout, 0.1))
@@ -315,15 +323,12 @@ def detach(work: Callable[[], None], keep: int) -> None:
         os.setsid()
         if not os.fork():
             os.chdir("/")
-            for name in os.listdir("/dev/fd"):
-                if int(name) not in (keep, 0, 1, 2):
-                    try:
-                        os.close(int(name))
-                    except OSError:
-                        pass  # the listing's own descriptor
             null = os.open(os.devnull, os.O_RDWR)
             for standard in (0, 1, 2):
                 os.dup2(null, standard)
+            for name in os.listdir("/dev/fd"):
+                if int(name) > 2 and int(name) != keep:
+                    quietly(os.close, int(name))  # the listing's own is closed already
             work()
     finally:
         os._exit(0)
@@ -331,28 +336,24 @@ def detach(work: Callable[[], None], keep: int) -> None:
 
 def start_watchdog(limit: float, grace: float, log: str) -> None:
     """Have this process ended, whatever it executes next, when the time limit is over."""
-    import signal
-
-    try:
-        os.setpgid(0, 0)
-    except OSError:
-        pass  # a session's leader leads its group already
+    quietly(os.setpgid, 0, 0)  # a session's leader leads its group already
     leads = os.getpgrp() == os.getpid()
+    send = os.killpg if leads else os.kill
     life = Life(os.getpid())
     log = log and os.path.abspath(log)
 
     def watch() -> None:
         if life.ended(limit):
             return
-        write_reason(log, f"time limit of {limit:g} s exceeded")
-        signal_process(life.pid, signal.SIGTERM, leads)
+        write_reason(log, time_is_up(limit))
+        quietly(send, life.pid, TERM)
         if not life.ended(grace) or leads:
-            signal_process(life.pid, signal.SIGKILL, leads)
+            quietly(send, life.pid, KILL)
 
     detach(watch, life.fd)
 
 
-# --- Git ------------------------------------------------------------------------------------------
+# --- Git
 
 
 def check_text(what: str, text: str) -> None:
@@ -369,24 +370,25 @@ def check_repository(repository: str) -> None:
     Allowed are https, http, ssh, git and file URLs, `user@host:path` and paths. The message never
     repeats the address, since it may carry a password.
     """
-    check_text("the repository's address", repository)
+    address = "the repository's address"
+    check_text(address, repository)
     helper, double_colon, _ = repository.partition("::")
     if double_colon and not set(helper) & set("/:@["):
-        raise RunnerError("the repository's address names a transport program (`name::...`)")
+        raise RunnerError(f"{address} names a transport program (`name::...`)")
     scheme, is_url, rest = repository.partition("://")
     if is_url and scheme not in ("https", "http", "ssh", "git", "file"):
-        raise RunnerError("the repository's address must be https, http, ssh, git, file or a path")
+        raise RunnerError(f"{address} must be https, http, ssh, git, file or a path")
     if is_local(repository):
         return
     authority = rest.partition("/")[0] if is_url else repository.partition(":")[0]
     user, at, host = authority.rpartition("@")
     if at and (scheme in ("https", "http") or ":" in user):
         raise RunnerError(
-            "the repository's address carries a user name, password or token before '@': leave it"
-            " out, and give a token as BODYWORK_GIT_TOKEN"
+            f"{address} has a user name, password or token before '@': leave it out,"
+            " and give a token as BODYWORK_GIT_TOKEN"
         )
-    check_text("the host in the repository's address", host)
-    check_text("the user in the repository's address", user or "none")
+    check_text("the host in " + address, host)
+    check_text("the user in " + address, user or "none")
 
 
 def check_ref(ref: str) -> None:
@@ -407,7 +409,7 @@ def check_commit(commit: str) -> str:
 def is_local(repository: str) -> bool:
     """Return whether an address is a path on this machine, by git's own rule, or a file URL."""
     before, colon, _ = repository.partition(":")
-    return not colon or "/" in before or repository.startswith("file://")
+    return not colon or "/" in before or before == "file"
 
 
 def ssh_command(environ: Mapping[str, str], key: str, known_hosts: str) -> str:
@@ -418,8 +420,8 @@ def ssh_command(environ: Mapping[str, str], key: str, known_hosts: str) -> str:
     """
     import shlex
 
-    settings = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ControlMaster=no"]
-    settings += ["ControlPath=none", "VerifyHostKeyDNS=no"]
+    settings = ["BatchMode=yes", "StrictHostKeyChecking=yes", "VerifyHostKeyDNS=no"]
+    settings += ["ControlMaster=no", "ControlPath=none"]
     if known_hosts:
         settings += [f'UserKnownHostsFile="{os.path.abspath(known_hosts)}"']
         settings += ["GlobalKnownHostsFile=/dev/null"]
@@ -430,6 +432,7 @@ def ssh_command(environ: Mapping[str, str], key: str, known_hosts: str) -> str:
     return " ".join([program, *("-o " + shlex.quote(each) for each in settings), rest])
 
 
+# Redirections and submodules may lead to other hosts: those are told nothing.
 ASKPASS = r"""#!/bin/sh
 case "$1" in *[/@]"$BODYWORK_GIT_HOST"[\'\"/]*) ;; *) exit 1 ;; esac
 case "$1" in
@@ -437,29 +440,26 @@ case "$1" in
   *) printf '%s\n' "$BODYWORK_GIT_TOKEN" ;;
 esac
 """
-
+NO_GIT = (
+    "there is no git here: use an image that has it or pass `--git-image`"
+    " (on your own machine: install git)"
+)
+NO_LFS = "the commit has files in Git LFS and there is no git-lfs here: use an image that has it"
+NOT_KNOWN = "the host key of {} is not known: pass known hosts that have it"
+NO_TOKEN = "{} asks for a token: give it as BODYWORK_GIT_TOKEN"
 TROUBLE = (
     ("HOST IDENTIFICATION HAS CHANGED", "the host key of {} is not the known one"),
-    (
-        "Host key verification failed",
-        "the host key of {} is not known: pass known hosts that have it",
-    ),
-    ("host key is known for", "the host key of {} is not known: pass known hosts that have it"),
+    ("Host key verification failed", NOT_KNOWN),
+    ("host key is known for", NOT_KNOWN),
     ("Permission denied (", "{} did not accept the SSH key, or none was given"),
     ("Authentication failed", "{} did not accept the token"),
-    ("could not read Username", "{} asks for a token: give it as BODYWORK_GIT_TOKEN"),
-    ("could not read Password", "{} asks for a token: give it as BODYWORK_GIT_TOKEN"),
+    ("could not read Username", NO_TOKEN),
+    ("could not read Password", NO_TOKEN),
     ("does not appear to be a git repository", "{} is not a git repository"),
     ("Could not resolve host", "the host of {} has no address"),
     ("Connection refused", "the host of {} refuses connections"),
     ("Connection timed out", "the host of {} does not answer"),
 )
-
-
-def trouble(output: str, repository: str) -> str:
-    """Return a sentence for what no second attempt mends, '' when git said nothing like it."""
-    found = [sentence for text, sentence in TROUBLE if text in output]
-    return found[0].format(repository) if found else ""
 
 
 class Git:
@@ -469,87 +469,80 @@ class Git:
         self, supervisor: Supervisor, checkout: str, repository: str, env: dict[str, str]
     ) -> None:
         self._supervisor = supervisor
-        self.checkout = checkout
-        self.repository = os.path.abspath(repository) if is_local(repository) else repository
-        if repository.startswith("file://"):
-            self.repository = repository
-        self.env = env
-        self._settings = [
-            "protocol.version=2",
-            "core.hooksPath=/dev/null",
-            "maintenance.auto=false",
-        ]
-        self._settings += ["gc.auto=0", "advice.detachedHead=false", "init.defaultBranch=main"]
+        self._checkout = checkout
+        self._local = is_local(repository)
+        path = self._local and not repository.startswith("file://")
+        self._repository = os.path.abspath(repository) if path else repository
+        self._env = env
+        settings = ["protocol.version=2", "core.hooksPath=/dev/null", "maintenance.auto=false"]
+        settings += ["gc.auto=0", "advice.detachedHead=false", "init.defaultBranch=main"]
         if "BODYWORK_GIT_TOKEN" in env:
-            self._settings += ["credential.helper="]  # nobody else's; none that would store it
+            settings += ["credential.helper="]  # nobody else's; none that would store it
+        self._git = ["git", *options_c(settings)]
+        # On the command line only, for relative submodules and large files: no remote is left.
+        self._origin = options_c(["remote.origin.url=" + "file://" * path + self._repository])
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run git; return exit code and output."""
-        settings = [part for each in self._settings for part in ("-c", each)]
-        command = ["git", *settings, *arguments]
-        return self._supervisor.run(command, cwd=self.checkout, env=self.env)
+        return self._supervisor.run([*self._git, *arguments], cwd=self._checkout, env=self._env)
 
-    def must(self, *arguments: str) -> str:
-        """Run git; return its output or raise with what it said."""
+    def must(self, *arguments: str) -> None:
+        """Run git; raise with what it said when it fails."""
         code, output = self.run(*arguments)
         if code:
-            raise RunnerError(trouble(output, self.repository) or f"git: {output.strip()}")
-        return output
+            raise RunnerError(self._trouble(output) or f"git: {output.strip()}")
+
+    def _trouble(self, output: str) -> str:
+        """Return a sentence for what no second attempt mends."""
+        found = [sentence for text, sentence in TROUBLE if text in output]
+        return found[0].format(self._repository) if found else ""
 
     def fetch(self, commit: str, ref: str) -> None:
         """Fetch one commit, with as little history as the server allows."""
+        command = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
+        if self._local:
+            # A path that the user named may belong to someone else. git tells the far side of a
+            # local path nothing of our settings.
+            command += ["--upload-pack=git -c safe.directory='*' upload-pack"]
         everything = ["+refs/heads/*:refs/remotes/all/*", "+refs/tags/*:refs/tags/*"]
-        attempts = [["--depth=1", commit], [ref] if ref else [], everything]
-        output = ""
-        for wanted in filter(None, attempts):
-            depth = [each for each in wanted if each.startswith("--")]
-            # git tells the far side of a local path nothing of our settings, so it gets its own:
-            # a path that the user named may belong to someone else.
-            pack = ["--upload-pack=git -c safe.directory='*' upload-pack"]
-            local = pack if is_local(self.repository) else []
-            specs = [each for each in wanted if not each.startswith("--")]
-            quiet = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
-            code, output = self.run(*quiet, *depth, *local, self.repository, *specs)
+        code, output = self.run(*command, "--depth=1", self._repository, commit)
+        for wanted in ([ref] if ref else [], everything):
             if not self.run("cat-file", "-e", commit + "^{commit}")[0]:
                 return
-            if code and trouble(output, self.repository):
-                break
+            if wanted and not (code and self._trouble(output)):
+                code, output = self.run(*command, self._repository, *wanted)
         if code:
-            raise RunnerError(trouble(output, self.repository) or f"git: {output.strip()}")
-        raise RunnerError(f"commit {commit} is not in {self.repository} (was it pushed?)")
+            raise RunnerError(self._trouble(output) or f"git: {output.strip()}")
+        if self.run("cat-file", "-e", commit + "^{commit}")[0]:
+            raise RunnerError(f"commit {commit} is not in {self._repository} (was it pushed?)")
 
     def check_out(self, commit: str) -> None:
         """Check the commit out, with its large files and submodules."""
         attributes = ("^[^#].*filter=lfs", commit, "--", ":(glob)**/.gitattributes")
         filters = self._lfs()
-        if not self.run("grep", "-q", *attributes)[0] and not filters:
+        if not filters and not self.run("grep", "-q", *attributes)[0]:
             raise RunnerError(NO_LFS)
-        self.must(*filters, *self._origin(), "checkout", "--quiet", "--detach", commit)
-        if os.path.lexists(os.path.join(self.checkout, ".gitmodules")):
+        self.must(*filters, *self._origin, "checkout", "--quiet", "--detach", commit)
+        if os.path.lexists(os.path.join(self._checkout, ".gitmodules")):
             self._submodules(filters)
-
-    def _origin(self) -> list[str]:
-        # On the command line only, for relative submodules and large files: no remote is left.
-        local = self.repository if "://" in self.repository or not is_local(self.repository) else ""
-        return ["-c", "remote.origin.url=" + (local or "file://" + self.repository)]
 
     def _lfs(self) -> list[str]:
         if self.run("lfs", "version")[0]:
             return []
         filters = ["process=git-lfs filter-process", "smudge=git-lfs smudge -- %f", "required=true"]
-        return [part for each in filters for part in ("-c", "filter.lfs." + each)]
+        return options_c(["filter.lfs." + each for each in filters])
 
     def _submodules(self, filters: list[str]) -> None:
-        # The same programs, hooks and credentials rules hold (git passes settings and environment
-        # on). A submodule may be a path on this machine only if the repository is one itself.
+        # The same rules hold for hooks, programs and credentials: git passes settings and
+        # environment on. Only a repository on this machine may have submodules on it.
         listed = ("config", "-f", ".gitmodules", "--get-regexp", r"^submodule\..*\.url$")
         for line in self.run(*listed)[1].splitlines():
             url = line.partition(" ")[2]
             if not url.startswith(("./", "../")):
                 check_repository(url)
-        if not is_local(self.repository):
-            self.env["GIT_ALLOW_PROTOCOL"] = "git:http:https:ssh"
-        self.must(*self._origin(), "submodule", "--quiet", "init")
+        if not self._local:
+            self._env["GIT_ALLOW_PROTOCOL"] = "git:http:https:ssh"
+        self.must(*self._origin, "submodule", "--quiet", "init")
         update = [*filters, "submodule", "--quiet", "update", "--init", "--recursive", "--checkout"]
         if self.run(*update, "--depth=1")[0]:
             self.must(*update)
@@ -558,44 +551,41 @@ class Git:
             raise RunnerError(NO_LFS)
 
 
-NO_LFS = "the commit has files in Git LFS and there is no git-lfs here: use an image that has it"
-NO_GIT = (
-    "there is no git here: use an image that has it or pass `--git-image`"
-    " (on your own machine: install git)"
-)
+def options_c(settings: list[str]) -> list[str]:
+    """Return settings as options of git."""
+    return [part for each in settings for part in ("-c", each)]
 
 
-def git_environment(
-    options: Options, secrets: Mapping[str, str], environ: Mapping[str, str], folder: str
-) -> dict[str, str]:
+def git_environment(options: Options, secrets: Mapping[str, str], folder: str) -> dict[str, str]:
     """Return the environment of git; keys and tokens go to files and programs in `folder`."""
-    ours = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
-    env = {name: value for name, value in environ.items() if name not in ours}
-    env.update(GIT_ALLOW_PROTOCOL="file:git:http:https:ssh", GIT_TERMINAL_PROMPT="0", LC_ALL="C")
+    env = dict(os.environ, GIT_ALLOW_PROTOCOL="file:git:http:https:ssh", GIT_TERMINAL_PROMPT="0")
+    env["LC_ALL"] = "C"  # we read what git says
+    for name in ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "COMMON_DIR"):
+        env.pop("GIT_" + name, None)
     key = secrets.get("BODYWORK_GIT_SSH_PRIVATE_KEY", "")
     if options.text("ssh-key"):
         with open(options.text("ssh-key")) as file:
             key = file.read()
-    key_file = write_private(folder, "key", key.rstrip("\n") + "\n") if key else ""
-    env["GIT_SSH_COMMAND"] = ssh_command(environ, key_file, options.text("known-hosts"))
-    repository, token = options.required("repository"), secrets.get("BODYWORK_GIT_TOKEN")
-    if token and repository.startswith(("https://", "http://")):
+    key_file = write_private(folder, "key", key.rstrip("\n") + "\n", 0o600) if key else ""
+    env["GIT_SSH_COMMAND"] = ssh_command(env, key_file, options.text("known-hosts"))
+    scheme, _, rest = options.required("repository").partition("://")
+    if "BODYWORK_GIT_TOKEN" in secrets and scheme in ("https", "http"):
         env["GIT_ASKPASS"] = write_private(folder, "askpass", ASKPASS, 0o700)
-        env["BODYWORK_GIT_HOST"] = repository.partition("://")[2].partition("/")[0]
-        env["BODYWORK_GIT_TOKEN"] = token
+        env["BODYWORK_GIT_HOST"] = rest.partition("/")[0]
+        env["BODYWORK_GIT_TOKEN"] = secrets["BODYWORK_GIT_TOKEN"]
         env["BODYWORK_GIT_USERNAME"] = secrets.get("BODYWORK_GIT_USERNAME") or "x-access-token"
     return env
 
 
-def write_private(folder: str, name: str, text: str, mode: int = 0o600) -> str:
+def write_private(folder: str, name: str, text: str, mode: int) -> str:
     """Write a file that only its owner can read; return its path."""
     path = os.path.join(folder, name)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    write(path, text)
     return path
 
 
-# --- prepare --------------------------------------------------------------------------------------
+# --- prepare
 
 PREPARE = (
     "workspace repository commit ref directory requirement requirements-file notebook? installer"
@@ -614,7 +604,7 @@ def prepare(options: Options) -> int:
     if options.text("only") != "packages":
         fetch_repository(options, workspace, supervisor, secrets)
     if options.text("only") != "repository":
-        make_venv(workspace)
+        make_venv(workspace.path("venv"))
         install(options, workspace, supervisor)
     return 0
 
@@ -633,113 +623,108 @@ def fetch_repository(
         check_ref(ref)
     if not shutil.which("git"):
         raise RunnerError(NO_GIT)
-    for name in ("repository", "home", "commit"):
-        remove(os.path.join(workspace.root, name))
+    for name in ("commit", "home", "repository"):
+        remove(workspace.path(name))
     os.makedirs(workspace.repository)
-    os.makedirs(workspace.home)
+    os.makedirs(workspace.path("home"))
     with tempfile.TemporaryDirectory(prefix="bodywork-") as folder:
-        env = git_environment(options, secrets, os.environ, folder)
+        env = git_environment(options, secrets, folder)
         git = Git(supervisor, workspace.repository, repository, env)
         hashing = ["--object-format=sha256"] if len(commit) == 64 else []
         git.must("init", "--quiet", "--template=", *hashing)
         git.fetch(commit, ref)
         git.check_out(commit)
     remove(os.path.join(workspace.repository, ".git", "FETCH_HEAD"))
-    with open(os.path.join(workspace.root, "commit"), "w") as file:
-        file.write(commit + "\n")
+    write(workspace.path("commit"), commit + "\n")
 
 
-def remove(path: str) -> None:
-    """Remove a file or folder, if it is there."""
-    import shutil
-
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.remove(path)
-
-
-def make_venv(workspace: Workspace) -> None:
+def make_venv(path: str) -> None:
     """Make an environment in which what the image has can still be imported.
 
     If the image's Python is a virtual environment itself, that one's packages are included.
     """
     import venv
 
-    remove(workspace.venv)
-    venv.EnvBuilder(system_site_packages=True, symlinks=True, with_pip=False).create(workspace.venv)
+    remove(path)
+    venv.EnvBuilder(system_site_packages=True, symlinks=True, with_pip=False).create(path)
     if sys.prefix != sys.base_prefix:
         import site
 
         folders = "".join(f"site.addsitedir({each!r});" for each in site.getsitepackages())
-        library = "lib/python{}.{}/site-packages".format(*sys.version_info)
-        with open(os.path.join(workspace.venv, library, "bodywork-outer.pth"), "w") as file:
-            file.write(f"import site;{folders}\n")
+        library = "lib/python{}.{}/site-packages/bodywork.pth".format(*sys.version_info)
+        write(os.path.join(path, library), f"import site;{folders}\n")
 
 
 def install(options: Options, workspace: Workspace, supervisor: Supervisor) -> None:
     """Install the stage's requirements, then what a notebook needs; nothing when there is none."""
-    import shlex
-
-    folder = os.path.join(workspace.repository, workspace.directory)
-    wanted: list[str] = []
-    for requirement in options.all("requirement"):
-        # An option with its value, as in requirements.txt, is one line of text but two arguments.
-        wanted += shlex.split(requirement) if requirement.startswith("-") else [requirement]
+    installer = Installer(options.text("installer", "pip"), workspace, supervisor)
+    wanted = requirements(options)
     if options.text("requirements-file"):
         wanted += ["-r", workspace.find(options.text("requirements-file"), "requirements file")]
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
-    env.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PIP_USER="0")
-    env.update(VIRTUAL_ENV=workspace.venv)
-
-    def add(packages: list[str]) -> None:
-        command = installer(options.text("installer", "pip"), workspace.python, has, run)
-        code, output = run(command + packages)
-        if code:
-            raise RunnerError(install_reason(output))
-
-    def run(command: list[str]) -> tuple[int, str]:
-        return supervisor.run(command, show=1, cwd=folder, env=env)
-
-    def has(module: str) -> bool:
-        search = f"import sys, importlib.util as u; sys.exit(not u.find_spec({module!r}))"
-        return not supervisor.run([workspace.python, "-c", search], cwd=folder, env=env)[0]
-
-    if wanted:
-        add(wanted)
+    installer.add(wanted)
     if options.text("notebook"):
-        missing = [each for each in ("papermill", "ipykernel") if not has(each)]
-        if missing:
-            add(missing)
+        installer.add([each for each in ("papermill", "ipykernel") if not installer.has(each)])
 
 
-def installer(
-    name: str, python: str, has: Callable[[str], bool], run: Callable[[list[str]], tuple[int, str]]
-) -> list[str]:
-    """Return the command that installs packages, without the packages."""
-    import shutil
+def requirements(options: Options) -> list[str]:
+    """Return pip's arguments for the requirements.
 
-    if name == "uv":
-        if not shutil.which("uv"):
-            raise RunnerError("there is no uv here: use an image that has it, or install with pip")
-        return ["uv", "pip", "install", "--python", python]
-    if name != "pip":
-        raise UsageError(f"--installer must be pip or uv, not {name!r}")
-    if not has("pip"):
-        if not has("ensurepip"):
-            raise RunnerError(
-                "the Python here has neither pip nor ensurepip: use an image with pip"
-            )
-        code, output = run([python, "-m", "ensurepip"])
+    A requirement is one argument; `-r needs.txt` is one line of text but two arguments.
+    """
+    import shlex
+
+    each = options.all("requirement")
+    return [part for text in each for part in (shlex.split(text) if text[:1] == "-" else [text])]
+
+
+class Installer:
+    """Install packages into the workspace's environment."""
+
+    def __init__(self, name: str, workspace: Workspace, supervisor: Supervisor) -> None:
+        if name not in ("pip", "uv"):
+            raise UsageError(f"--installer must be pip or uv, not {name!r}")
+        self._name = name
+        self._python = workspace.python
+        self._supervisor = supervisor
+        self._folder = os.path.join(workspace.repository, workspace.directory)
+        self._env = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
+        self._env.update(PIP_USER="0", VIRTUAL_ENV=workspace.path("venv"))
+        self._env.pop("PYTHONHOME", None)
+
+    def has(self, module: str) -> bool:
+        """Return whether the environment has a module."""
+        search = f"import sys, importlib.util as u; sys.exit(not u.find_spec({module!r}))"
+        command = [self._python, "-c", search]
+        return not self._supervisor.run(command, cwd=self._folder, env=self._env)[0]
+
+    def add(self, packages: list[str]) -> None:
+        """Install packages, if there are any to install."""
+        if packages and self._name == "uv":
+            self._must(["uv", "pip", "install", "--python", self._python, *packages])
+        elif packages:
+            if not self.has("pip"):
+                if not self.has("ensurepip"):
+                    raise RunnerError(NO_PIP)
+                self._must([self._python, "-m", "ensurepip"])
+            self._must([self._python, "-m", "pip", "install", *packages])
+
+    def _must(self, command: list[str]) -> None:
+        import shutil
+
+        if not shutil.which(command[0]):
+            raise RunnerError(f"there is no {command[0]} here: use an image that has it, or pip")
+        code, output = self._supervisor.run(command, show=1, cwd=self._folder, env=self._env)
         if code:
             raise RunnerError(install_reason(output))
-    return [python, "-m", "pip", "install"]
+
+
+NO_PIP = "the Python here has neither pip nor ensurepip: use an image with pip"
 
 
 def install_reason(output: str) -> str:
     """Return the lines of an installer's output that say what failed."""
-    lines = [line.rstrip() for line in plain(output).splitlines() if line.strip()]
-    errors = [line.strip() for line in lines if line.strip().lower().startswith("error:")]
+    lines = [line.strip() for line in plain(output).splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error:")]
     return "installing the requirements failed: " + "\n".join(errors or lines[-5:])
 
 
@@ -750,7 +735,7 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", text)
 
 
-# --- exec -----------------------------------------------------------------------------------------
+# --- exec
 
 EXEC = "workspace module arg directory env64 failure-stage? time-limit grace termination-log"
 
@@ -758,22 +743,21 @@ EXEC = "workspace module arg directory env64 failure-stage? time-limit grace ter
 def execute(options: Options) -> NoReturn:
     """Become the stage's module: same process, output, signals and exit code."""
     workspace = Workspace(options)
-    module = workspace.find(options.required("module"), "module")
     commit = workspace.commit()
+    module = workspace.find(options.required("module"), "module")
     env = stage_environment(dict(os.environ), workspace, commit)
     for pair in options.all("env64"):
         name, _, value = pair.partition("=")
         env[name] = decode64(value)
     if options.text("failure-stage"):
-        env["EXCEPTION_MESSAGE"] = os.fsdecode(
-            failure_message(env.pop("BODYWORK_FAILURES", "")).encode("utf-8", "replace")
-        )
+        message = failure_message(env.pop("BODYWORK_FAILURES", ""))
+        env["EXCEPTION_MESSAGE"] = os.fsdecode(message.encode("utf-8", "replace"))
     command = [workspace.python, module, *options.all("arg")]
     if module.endswith(".ipynb"):
         command = notebook_command(options, workspace.python)
-    limit, log = options.seconds("time-limit"), options.text("termination-log")
+    limit = options.seconds("time-limit")
     if limit:
-        start_watchdog(limit, options.seconds("grace", 10.0), log)
+        start_watchdog(limit, options.seconds("grace", 10.0), options.text("termination-log"))
     env["PWD"] = os.path.dirname(module)
     os.chdir(env["PWD"])
     os.execve(command[0], command, env)
@@ -783,17 +767,22 @@ def stage_environment(env: dict[str, str], workspace: Workspace, commit: str) ->
     """Return the environment in which the module finds its packages, and no credentials of ours."""
     for name in (*SECRETS, "PYTHONHOME"):
         env.pop(name, None)
-    bin_folder = os.path.join(workspace.venv, "bin")
-    env["PATH"] = os.pathsep.join([bin_folder, env.get("PATH") or os.defpath])
-    env["VIRTUAL_ENV"] = workspace.venv
+    env["VIRTUAL_ENV"] = workspace.path("venv")
+    env["PATH"] = joined(workspace.path("venv/bin"), env.get("PATH") or os.defpath)
     root = os.path.normpath(os.path.join(workspace.repository, workspace.directory))
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [root, env.get("PYTHONPATH")]))
+    env["PYTHONPATH"] = joined(root, env.get("PYTHONPATH"))
     env.setdefault("PYTHONUNBUFFERED", "1")
-    if not os.path.isdir(env.get("HOME", "")) or not os.access(env["HOME"], os.W_OK):
-        env["HOME"] = workspace.home
+    home = env.get("HOME", "")
+    if not os.path.isdir(home) or not os.access(home, os.W_OK):
+        env["HOME"] = workspace.path("home")
     env["GIT_COMMIT_HASH"] = commit[:7]
     env["BODYWORK_GIT_COMMIT"] = commit
     return env
+
+
+def joined(path: str, rest: str | None) -> str:
+    """Return a search path that begins with `path`."""
+    return path + os.pathsep + rest if rest else path
 
 
 def failure_message(text: str) -> str:
@@ -817,7 +806,9 @@ def exception_message(failures: list[dict[str, Any]]) -> str:
     train: exit code 3
     """
     last = {str(each["stage"]).replace("\0", ""): each for each in failures}
-    names = ", ".join(list(last)[:20]) + (f" ... and {len(last) - 20} more" if len(last) > 20 else "")
+    names = ", ".join(list(last)[:20]) + (
+        f" ... and {len(last) - 20} more" if len(last) > 20 else ""
+    )
     lines = [cut(f"{len(last)} stage{'s'[len(last) == 1 :]} failed: {names}", MESSAGE_BYTES // 4)]
     left = MESSAGE_BYTES - len(lines[0].encode()) - 40  # for the last line
     for stage, failure in last.items():
@@ -838,21 +829,16 @@ def failure_text(failure: Mapping[str, Any]) -> str:
     return f"{reason} (exit code {code})" if reason else f"exit code {code}"
 
 
-def cut(text: str, size: int) -> str:
-    """Return the beginning of a text, at most `size` bytes of UTF-8."""
-    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
-
-
-# --- notebook -------------------------------------------------------------------------------------
+# --- notebook
 
 NOTEBOOK = "workspace module arg directory output termination-log"
 
-# A subprocess of the notebook would write to the kernel's own stdout as well as to the notebook,
-# so that it would be in the log twice; a kernel leads a session of its own, so we note its number.
+# What a subprocess of the notebook prints goes to the notebook and, once more, to the kernel's own
+# stdout, which we therefore hide. A kernel leads a session of its own, so we note its number.
 KERNEL = """
 import os, runpy
 os.dup2(2, 1)
-with open(os.environ["BODYWORK_PROCESSES"], "a") as file:
+with open(os.environ["BODYWORK_KERNELS"], "a") as file:
     print(os.getpid(), file=file)
 runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 """
@@ -879,62 +865,64 @@ def run_notebook(options: Options) -> int:
     argv: the other arguments are in the environment variable BODYWORK_ARGS, a JSON list.
     """
     import json
-    import signal
     import tempfile
 
     workspace = Workspace(options)
     module = workspace.find(options.required("module"), "notebook")
-    name = os.path.basename(module)
-    output = os.path.abspath(options.text("output") or os.path.join(workspace.root, "output", name))
+    output = options.text("output") or workspace.path("output/" + os.path.basename(module))
+    output = os.path.abspath(output)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     remove(output)
-    processes = output + ".processes"
-    remove(processes)
-    life = Life(os.getpid())
-
-    def end_kernels() -> None:
-        try:
-            with open(processes) as file:
-                for pid in file.read().split():
-                    signal_process(int(pid), signal.SIGKILL, group=True)
-            os.remove(processes)
-        except OSError:
-            pass
-
-    def guard() -> None:
-        while not life.ended(3600):
-            pass
-        end_kernels()
-
-    detach(guard, life.fd)  # for the case that we are killed
+    kernels = output + ".kernels"
+    guard_kernels(kernels)
     supervisor = Supervisor()
     source, target = os.pipe()
     parameters, others = notebook_arguments(options.all("arg"))
-    kernels = write_kernel(workspace)
-    env = dict(os.environ, BODYWORK_ARGS=json.dumps(others), BODYWORK_PROCESSES=processes)
-    env["JUPYTER_PATH"] = os.pathsep.join(filter(None, [kernels, env.get("JUPYTER_PATH")]))
+    env = dict(os.environ, BODYWORK_ARGS=json.dumps(others), BODYWORK_KERNELS=kernels)
+    env["JUPYTER_PATH"] = joined(write_kernel(workspace), env.get("JUPYTER_PATH"))
     command = [workspace.python, "-m", "papermill", module, output, *parameters]
     command += ["--no-progress-bar", "--log-level", "WARNING", *kernel_options(module)]
     command += ["--stdout-file", "-", "--stderr-file", f"/dev/fd/{target}"]
-    try:
-        with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log:
+        try:
             code, _ = supervisor.run(
                 command,
                 show=2,
                 pipe=(source, target),
-                end_with=signal.SIGINT,  # TERM ends papermill before it can end the kernel
+                end_with=INT,  # TERM would end papermill before it can end the kernel
                 stderr=log,
                 pass_fds=[target],
                 cwd=os.path.dirname(module),
                 env=env,
             )
-            log.seek(0)
-            said = plain(log.read().decode("utf-8", "replace"))
-    finally:
-        end_kernels()
+        finally:
+            end_kernels(kernels)
+        log.seek(0)
+        said = plain(log.read().decode("utf-8", "replace"))
     if code:
-        raise RunnerError(notebook_reason(name, output, said))
+        raise RunnerError(f"{os.path.basename(module)}{notebook_reason(output, said)}")
     return 0
+
+
+def guard_kernels(list_file: str) -> None:
+    """Have the kernels ended when this process is, even if it is killed."""
+    remove(list_file)
+    life = Life(os.getpid())
+
+    def guard() -> None:
+        life.ended(float("inf"))
+        end_kernels(list_file)
+
+    detach(guard, life.fd)
+
+
+def end_kernels(list_file: str) -> None:
+    """Kill the kernels in a list, with their process groups."""
+    if os.path.exists(list_file):
+        with open(list_file) as file:
+            for pid in file.read().split():
+                quietly(os.killpg, int(pid), KILL)
+        quietly(os.remove, list_file)
 
 
 def notebook_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -954,30 +942,29 @@ def write_kernel(workspace: Workspace) -> str:
     """Write a kernel `python3` that is surely the stage's own Python; return its search path."""
     import json
 
-    root = os.path.join(workspace.root, "jupyter")
-    folder = os.path.join(root, "kernels", "python3")
+    folder = workspace.path("jupyter/kernels/python3")
     os.makedirs(folder, exist_ok=True)
     argv = [workspace.python, "-c", KERNEL, "-f", "{connection_file}"]
-    with open(os.path.join(folder, "kernel.json"), "w") as file:
-        json.dump({"argv": argv, "display_name": "Python 3", "language": "python"}, file)
-    return root
+    kernel = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    write(os.path.join(folder, "kernel.json"), json.dumps(kernel))
+    return workspace.path("jupyter")
 
 
 def kernel_options(path: str) -> list[str]:
     """Return papermill's options that choose the kernel: ours unless it is another language."""
     import json
 
-    with open(path, encoding="utf-8") as file:
-        try:
+    try:
+        with open(path, encoding="utf-8") as file:
             metadata = json.load(file).get("metadata", {})
-        except ValueError:
-            raise RunnerError(f"{os.path.basename(path)} is not a notebook") from None
+    except ValueError:
+        raise RunnerError(f"{os.path.basename(path)} is not a notebook") from None
     language = metadata.get("kernelspec", {}).get("language")
     language = language or metadata.get("language_info", {}).get("name") or "python"
     return ["-k", "python3", "-l", "python"] if language == "python" else []
 
 
-def notebook_reason(name: str, output: str, said: str) -> str:
+def notebook_reason(output: str, said: str) -> str:
     """Return which cell failed with what; print its traceback."""
     import json
 
@@ -990,14 +977,12 @@ def notebook_reason(name: str, output: str, said: str) -> str:
         for each in cell.get("outputs", []):
             if each["output_type"] == "error":
                 print(plain("\n".join(each["traceback"])), file=sys.stderr)
-                what = plain(f"{each['ename']}: {each['evalue']}")
-                return f"{name}, cell {cell['execution_count']}: {what}"
+                return plain(f", cell {cell['execution_count']}: {each['ename']}: {each['evalue']}")
     print(said, file=sys.stderr)
-    lines = said.strip().splitlines() or ["papermill failed"]
-    return f"{name}: {lines[-1].strip()}"
+    return ": " + (said.strip().splitlines() or ["papermill failed"])[-1].strip()
 
 
-# --- main -----------------------------------------------------------------------------------------
+# --- main
 
 
 def main(argv: list[str]) -> int:
