@@ -124,16 +124,16 @@ def validate(**words: Any) -> None:
 
     A local folder's file is read as it stands, committed or not, unless --ref is given.
     """
-    from bodywork_argo.loader import load_working_file
+    from bodywork_argo.loader import check
     from bodywork_argo.terminal import Terminal
 
-    loaded = load_working_file(_location(**words))
+    parsed, label = check(_location(**words))
     terminal = Terminal()
-    terminal.problems(loaded.notes)
-    project = loaded.parsed.project
+    terminal.problems(parsed.notes)
+    project = parsed.project
     used = len(project.dag.stages)
     terminal.result(
-        f"{loaded.label} is valid: pipeline {project.name}, {used} stage{_s(used)} "
+        f"{label} is valid: pipeline {project.name}, {used} stage{_s(used)} "
         f"in {len(project.dag.steps)} step{_s(len(project.dag.steps))}"
     )
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bodywork_argo import repo
+from bodywork_argo import runner
 from bodywork_argo.errors import Problem, UsageError
-from bodywork_argo.plan import Parameter, Pinned, Source
 from bodywork_argo.schema import Parsed, parse_project
+
+if TYPE_CHECKING:
+    from bodywork_argo.plan import Source
+    from bodywork_argo.repo import Snapshot
 
 FILE_NAME = "bodywork.yaml"
 
@@ -34,6 +38,7 @@ class Loaded:
 
     parsed: Parsed
     source: Source
+    """Pinned to the commit that was read; with one file alone, given at each run."""
     notes: tuple[Problem, ...]
     """All that is worth telling, the file's own notes included."""
     label: str
@@ -48,11 +53,14 @@ def load(location: Location) -> Loaded:
         GitError: the repository, the ref or the file in it can't be had.
         SpecError: the file is invalid.
     """
+    from bodywork_argo.plan import Parameter, Pinned, Source
+    from bodywork_argo.repo import read_snapshot
+
     if location.file is not None:
-        return _load_file(Path(location.file), location)
-    snapshot = repo.read_snapshot(
-        location.source or ".", location.ref, location.directory, FILE_NAME
-    )
+        parsed = read_file(location)
+        source = Source(revision=Parameter())
+        return Loaded(parsed=parsed, source=source, notes=parsed.notes, label=location.file)
+    snapshot = read_snapshot(location.source or ".", location.ref, location.directory, FILE_NAME)
     label = f"{snapshot.directory}/{FILE_NAME}" if snapshot.directory else FILE_NAME
     parsed = parse_project(snapshot.content, label, location.strict)
     source = Source(
@@ -65,35 +73,45 @@ def load(location: Location) -> Loaded:
     return Loaded(parsed=parsed, source=source, notes=notes, label=label)
 
 
-def load_working_file(location: Location) -> Loaded:
-    """Read bodywork.yaml as it stands in a folder, committed or not; else the same as `load`."""
+def check(location: Location) -> tuple[Parsed, str]:
+    """Parse a bodywork.yaml as it stands in a folder, committed or not; else as `load` does.
+
+    Returns what was parsed and what messages call the file. Raises what `load` raises.
+    """
     source = location.source or "."
-    if location.file is None and location.ref is None and not repo.is_url(source):
+    if location.file is None and location.ref is None and runner.is_local(source):
         path = Path(source, location.directory, FILE_NAME)
-        if path.is_file() or Path(source).is_dir():
-            return _load_file(path, replace(location, source=None, directory="", file=str(path)))
-    return load(location)
+        if path.is_file():
+            alone = Location(file=str(path), strict=location.strict)
+            return read_file(alone), str(path)
+    if location.file is not None:
+        return read_file(location), location.file
+    loaded = load(location)
+    return loaded.parsed, loaded.label
 
 
-def _load_file(path: Path, location: Location) -> Loaded:
+def read_file(location: Location) -> Parsed:
+    """Parse the one file that a location names.
+
+    Raises:
+        UsageError: it can't be read, or a repository is named as well.
+        SpecError: it is invalid.
+    """
+    assert location.file is not None
     if location.source is not None or location.ref is not None or location.directory:
         raise UsageError("--file reads one file alone: leave out the repository, --ref and --path")
     try:
-        content = path.read_bytes()
+        content = Path(location.file).read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    parsed = parse_project(content, str(path), location.strict)
-    return Loaded(
-        parsed=parsed, source=Source(revision=Parameter()), notes=parsed.notes, label=str(path)
-    )
+        raise UsageError(f"{location.file} can't be read: {error.strerror}") from error
+    return parse_project(content, location.file, location.strict)
 
 
-def _uncommitted(snapshot: repo.Snapshot) -> tuple[Problem, ...]:
+def _uncommitted(snapshot: Snapshot) -> tuple[Problem, ...]:
     if not snapshot.uncommitted:
         return ()
-    files = (
-        "1 file differs" if snapshot.uncommitted == 1 else f"{snapshot.uncommitted} files differ"
-    )
+    count = snapshot.uncommitted
+    files = "1 file differs" if count == 1 else f"{count} files differ"
     return (
         Problem(
             key="",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -105,6 +104,8 @@ def _open(path: Path) -> tuple[Repo, Path]:
 def _remote_snapshot(url: str, ref: str | None, directory: str, file_name: str) -> Snapshot:
     git = _gitpython()
     folder = _folder(Path(directory))
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="bodywork-argo-") as scratch:
         repo = git.Repo.init(scratch, bare=True)
         commit = _fetch(repo, url, ref)

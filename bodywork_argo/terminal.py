@@ -5,27 +5,29 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from bodywork_argo.backend import LogPiece, Phase, RunRef, RunStatus, StageStatus
 from bodywork_argo.errors import Problem
-from bodywork_argo.plan import BatchTask, Plan, ServiceTask, Task
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # annotations alone: `validate` prints without what a run needs
+    from datetime import datetime
+
     from rich.console import Console
     from rich.text import Text
 
+    from bodywork_argo.backend import LogPiece, RunRef, RunStatus, StageStatus
+    from bodywork_argo.plan import Plan, Task
+
 _SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _PHASE_COLOURS = {
-    Phase.PENDING: "white",
-    Phase.RUNNING: "blue",
-    Phase.SUCCEEDED: "green",
-    Phase.FAILED: "red",
-    Phase.STOPPED: "yellow",
-    Phase.SKIPPED: "bright_black",
+    "pending": "white",
+    "running": "blue",
+    "succeeded": "green",
+    "failed": "red",
+    "stopped": "yellow",
+    "skipped": "bright_black",
 }
 _STAGE_COLOURS = ("cyan", "magenta", "blue", "green", "yellow")
 
@@ -103,7 +105,7 @@ class Terminal:
         for stage in status.stages:
             table.add_row(
                 Text(stage.stage),
-                Text(stage.phase.value, style=_PHASE_COLOURS[stage.phase]),
+                Text(stage.phase.value, style=_PHASE_COLOURS[stage.phase.value]),
                 str(stage.attempt or ""),
                 _duration(stage.started, stage.finished),
                 Text(stage.reason),
@@ -114,7 +116,7 @@ class Terminal:
         why = f": {status.reason}" if status.reason else ""
         self.say(
             f"run {status.ref.name} {status.phase.value} after {took}{why}",
-            colour=_PHASE_COLOURS[status.phase],
+            colour=_PHASE_COLOURS[status.phase.value],
         )
 
     def _console(self, stream: TextIO) -> Console:
@@ -142,7 +144,7 @@ class RunPrinter:
             stage: _STAGE_COLOURS[number % len(_STAGE_COLOURS)]
             for number, stage in enumerate(dict.fromkeys(stages))
         }
-        self._seen: dict[str, tuple[Phase, int, str]] = {}
+        self._seen: dict[str, tuple[str, int, str]] = {}
         self._unfinished: dict[tuple[str, int], bytes] = {}
 
     def started(self, ref: RunRef) -> None:
@@ -152,8 +154,8 @@ class RunPrinter:
     def status(self, status: RunStatus) -> None:
         """Print what has changed since the last call."""
         for stage in status.stages:
-            now = (stage.phase, stage.attempt, stage.reason)
-            if self._seen.get(stage.task, (Phase.PENDING, 0, "")) != now:
+            now = (stage.phase.value, stage.attempt, stage.reason)
+            if self._seen.get(stage.task, ("pending", 0, "")) != now:
                 self._seen[stage.task] = now
                 self._terminal.say(f"{self._prefix(stage.stage, '*')} {_event(stage)}")
 
@@ -191,7 +193,7 @@ class RunPrinter:
 
 
 def _event(stage: StageStatus) -> str:
-    words = click.style(stage.phase.value, fg=_PHASE_COLOURS[stage.phase])
+    words = click.style(stage.phase.value, fg=_PHASE_COLOURS[stage.phase.value])
     if stage.attempt > 1:
         words += f" (attempt {stage.attempt})"
     return f"{words}: {stage.reason}" if stage.reason else words
@@ -216,15 +218,19 @@ def _numbered(plan: Plan) -> list[tuple[str, Task]]:
 
 
 def _kind(task: Task) -> str:
+    from bodywork_argo.plan import ServiceTask
+
     return "service" if isinstance(task, ServiceTask) else "batch"
 
 
 def _limits(task: Task) -> str:
-    if isinstance(task, BatchTask):
-        limit = f"{task.time_limit_seconds} s" if task.time_limit_seconds else "no time limit"
-        retries = f"{task.retries} retr{'y' if task.retries == 1 else 'ies'}"
-        return f"{limit}, {retries}" if task.retries else limit
-    return f"port {task.port}, {task.replicas} x, up within {task.startup_seconds} s"
+    from bodywork_argo.plan import ServiceTask
+
+    if isinstance(task, ServiceTask):
+        return f"port {task.port}, {task.replicas} x, up within {task.startup_seconds} s"
+    limit = f"{task.time_limit_seconds} s" if task.time_limit_seconds else "no time limit"
+    retries = f"{task.retries} retr{'y' if task.retries == 1 else 'ies'}"
+    return f"{limit}, {retries}" if task.retries else limit
 
 
 def _leaf(task: Task) -> Text:

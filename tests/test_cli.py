@@ -143,7 +143,7 @@ def test_what_an_engine_can_not_do_is_an_error_with_its_line(call: Run, reposito
         (["plan", "ext::x"], 5, "transport"),
         (["compile", "--backend", "nope"], 2, "there is no backend 'nope' (installed: local)"),
         (["plan", "--file", "nope.yaml"], 2, "nope.yaml can't be read: No such file"),
-        (["validate", "--path", "nope"], 2, "can't be read"),
+        (["validate", "--path", "nope"], 5, "has no file nope/bodywork.yaml"),
         (["nope"], 2, "No such command"),
         (["run", "--nope"], 2, "No such option"),
     ],
