@@ -1,0 +1,152 @@
+"""The engines start, survive and go, whatever happened before. Alone on the machine only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.engines import leftovers
+from e2e.engines.places import CHECKOUT, Places
+from e2e.engines.processes import Processes
+from e2e.support.cluster import await_state, connect
+from e2e.support.pods import pod
+from e2e.support.spaces import make_space
+
+pytestmark = pytest.mark.lifecycle
+
+
+def start_command(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "e2e.engines", *arguments],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def engines(*arguments: str) -> str:
+    """Carry out a command that has to succeed, and give what it said."""
+    with start_command(*arguments) as command:
+        said, _ = command.communicate()
+    assert command.returncode == 0, said
+    return said
+
+
+def pids(places: Places) -> dict[str, int]:
+    return {name: record.pid for name, record in Processes(places).records().items()}
+
+
+def run_a_pod(places: Places, name: str, *command: str) -> None:
+    cluster = connect(places.kubeconfig)
+    space = make_space(cluster)
+    space.create(pod(name, command))
+    await_state(
+        lambda: cluster.core.read_namespaced_pod(name, space.name).status.phase,
+        lambda phase: phase in ("Running", "Succeeded"),
+        f"pod {name}",
+        patience=60,
+    )
+
+
+@pytest.fixture(autouse=True)
+def running(places: Places) -> Iterator[None]:
+    """Start from engines that are up, and leave them up."""
+    if os.environ.get("E2E_KUBECONFIG"):
+        pytest.fail("these tests stop the engines, and E2E_KUBECONFIG names somebody's cluster")
+    engines("up")
+    yield
+    engines("up")
+
+
+def test_up_a_second_time_changes_nothing(places: Places) -> None:
+    before = pids(places)
+
+    engines("up")
+
+    assert pids(places) == before
+
+
+def test_down_leaves_nothing_even_with_pods_running(places: Places) -> None:
+    run_a_pod(places, "sleeper", "sleep", "1000")
+    start = time.monotonic()
+
+    engines("down")
+
+    assert time.monotonic() - start < 20
+    left = leftovers.leftovers(places)
+    assert left == {kind: [] for kind in left}
+
+
+def test_down_a_second_time_is_no_error(places: Places) -> None:
+    engines("down")
+
+    assert "nothing runs" in engines("down")
+
+
+def test_up_after_a_hard_kill_of_everything(places: Places) -> None:
+    run_a_pod(places, "sleeper", "sleep", "1000")
+    for pid in pids(places).values():
+        os.kill(pid, signal.SIGKILL)
+    for pid in leftovers.shims(places):
+        os.kill(pid, signal.SIGKILL)
+
+    engines("up")
+
+    run_a_pod(places, "after", "true")
+    assert engines("status").count(" ready\n") == len(pids(places))
+
+
+def test_up_restarts_what_alone_has_died(places: Places) -> None:
+    before = pids(places)
+    os.kill(before["argo-controller"], signal.SIGKILL)
+
+    engines("up")
+
+    after = pids(places)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"argo-controller"}
+
+
+def test_two_ups_at_once_do_not_fight(places: Places) -> None:
+    engines("down")
+
+    both = [start_command("up"), start_command("up")]
+    said = [command.communicate()[0] for command in both]
+
+    assert [command.returncode for command in both] == [0, 0], said
+    assert sum("waiting for it" in text for text in said) == 1
+    assert engines("status").count(" ready\n") == len(pids(places))
+
+
+def test_up_goes_on_where_one_was_broken_off(places: Places) -> None:
+    engines("down")
+    with start_command("up") as command:
+        await_state(
+            lambda: "kube-apiserver" in Processes(places).records(),
+            lambda started: started is True,
+            "the API server's start",
+            patience=60,
+        )
+        command.kill()
+
+    engines("up")
+
+    run_a_pod(places, "after", "true")
+    assert engines("status").count(" ready\n") == len(pids(places))
+
+
+def test_argo_watches_one_namespace_when_told(places: Places) -> None:
+    engines("up", "--argo-namespace", "default")
+
+    command = Processes(places).records()["argo-controller"]
+    words = Path(f"/proc/{command.pid}/cmdline").read_bytes().split(b"\0")
+    assert b"--managed-namespace=default" in words
