@@ -105,12 +105,13 @@ def run_attached(runtime: Runtime, compiled: Compiled, observer: Observer) -> Ru
 
     For engines whose runs end with the process that started them. KeyboardInterrupt ends the run
     and is raised again when no process of it is left; pressed again, it does not wait for grace.
+    When only kept services are up it is the ordinary way to end them, and not raised.
     """
     ref = runtime.submit(compiled)
     follower = _LogFollower(runtime, ref, observer)
     observer.started(ref)
+    status = runtime.status(ref)
     try:
-        status = runtime.status(ref)
         for status in runtime.watch(ref):
             observer.status(status)
         if follower.goes_on():
@@ -119,8 +120,9 @@ def run_attached(runtime: Runtime, compiled: Compiled, observer: Observer) -> Ru
     except KeyboardInterrupt:
         observer.ending()
         _end(runtime, ref, follower)
-        observer.ended(runtime.status(ref))
-        raise
+        if not status.phase.final:
+            observer.ended(runtime.status(ref))
+            raise
     observer.ended(status)
     return status
 

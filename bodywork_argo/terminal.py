@@ -170,7 +170,7 @@ class RunPrinter:
 
     def serving(self) -> None:
         """Print where the services are."""
-        self._terminal.say("the run succeeded; services stay up until Ctrl-C", colour="green")
+        self._terminal.say("the run has ended; its services stay up until Ctrl-C", colour="green")
 
     def ending(self) -> None:
         """Print that everything ends."""

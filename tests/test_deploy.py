@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -67,24 +69,64 @@ def test_a_failed_run_is_returned_as_failed() -> None:
 
 
 class InterruptedRuntime(InstantRuntime):
-    """Ctrl-C comes while its runs are watched."""
+    """Ctrl-C comes while its runs go on; pressed again while they are being ended."""
 
-    terminated = 0
+    def __init__(self) -> None:
+        super().__init__(frozenset())
+        self.terminated = threading.Semaphore(0)
+        self.calls = 0
+
+    def status(self, ref: RunRef) -> RunStatus:
+        phase = Phase.STOPPED if self.calls else Phase.RUNNING
+        return replace(super().status(ref), phase=phase)
 
     def watch(self, ref: RunRef) -> Iterator[RunStatus]:
         yield self.status(ref)
         raise KeyboardInterrupt
 
+    def logs(
+        self, ref: RunRef, stage: str | None = None, *, follow: bool = False
+    ) -> Iterator[LogPiece]:
+        assert self.terminated.acquire(timeout=10)
+        yield LogPiece(stage="a", attempt=1, data=b"last words\n")
+
     def terminate(self, ref: RunRef) -> None:
-        self.terminated += 1
+        self.calls += 1
+        self.terminated.release()
 
 
 def test_ctrl_c_terminates_the_run_and_is_passed_on() -> None:
-    runtime, diary = InterruptedRuntime(frozenset()), Diary()
+    runtime, diary = InterruptedRuntime(), Diary()
     with pytest.raises(KeyboardInterrupt):
         deploy.run_attached(runtime, InstantBackend().compile(ONE, "r-1"), diary)
-    assert runtime.terminated == 1
-    assert diary.events[-2:] == ["ending", "ended succeeded"]
+    assert runtime.calls == 1
+    assert diary.logs == [b"last words\n"]
+    assert diary.events == ["started r-1", "running", "ending", "ended stopped"]
+
+
+class ServingRuntime(InterruptedRuntime):
+    """Its runs have ended well, their services go on; Ctrl-C comes when they serve."""
+
+    def status(self, ref: RunRef) -> RunStatus:
+        return replace(super().status(ref), phase=Phase.SUCCEEDED)
+
+    def watch(self, ref: RunRef) -> Iterator[RunStatus]:
+        yield self.status(ref)
+
+
+class ImpatientDiary(Diary):
+    """Presses Ctrl-C as soon as services are up."""
+
+    def serving(self) -> None:
+        super().serving()
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_the_ordinary_way_to_end_kept_services() -> None:
+    runtime, diary = ServingRuntime(), ImpatientDiary()
+    status = deploy.run_attached(runtime, InstantBackend().compile(ONE, "r-1"), diary)
+    assert status.phase is Phase.SUCCEEDED
+    assert diary.events == ["started r-1", "succeeded", "serving", "ending", "ended succeeded"]
 
 
 class SilentRuntime(InstantRuntime):

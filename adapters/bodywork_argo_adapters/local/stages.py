@@ -21,6 +21,9 @@ from bodywork_argo_adapters.local.folder import RunFolder
 GRACE_SECONDS = 10.0
 """Between TERM and KILL, as the runner's own watchdog has it."""
 
+BASE_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
+"""The interpreter behind the one that runs us: a stage must not find this tool's own packages."""
+
 _PASSED_ON = frozenset(
     """
     HOME LANG LOGNAME PATH SHELL TERM TMPDIR TZ USER
@@ -65,7 +68,7 @@ class Workshop:
         """Return where the attempt that runs finds its things."""
         work = self.folder.work(task.name)
         return Site(
-            python=sys.executable,
+            python=BASE_PYTHON,
             runner=bodywork_argo.runner.__file__,
             workspace=str(work),
             termination_log=str(work / "termination-log"),
