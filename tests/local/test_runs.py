@@ -185,6 +185,17 @@ def test_kept_services_answer_after_the_run_until_it_is_terminated(
     assert runtime.status(last.ref) == last
 
 
+def test_services_of_a_failed_run_are_not_kept(
+    runtime: LocalRuntime, publish: Publish, free_port: int
+) -> None:
+    source = publish({"s/main.py": SERVE.format(port=free_port), "a/main.py": "raise ValueError"})
+    keep = PlanOptions(keep_services=True)
+    plan = plan_of("s >> a", service("s", port=free_port), batch("a"), source=source, options=keep)
+    last = finish(runtime, plan)
+    assert last.phase is Phase.FAILED
+    wait_until(lambda: processes.marked(str(runtime.root)) == [])
+
+
 STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -35,10 +35,10 @@ class Supervisor:
         self._stopping = False
 
     async def run(self) -> None:
-        """Run to the end; with kept services, until terminated."""
+        """Run to the end; when that is good and services are to be kept, until terminated."""
         try:
-            await self._run()
-            if self._shop.run.keep_services:
+            good = await self._run()
+            if good and self._services and self._shop.run.keep_services:
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
             self._terminated()
@@ -51,7 +51,7 @@ class Supervisor:
             self._stopping = True
             self._steps.cancel()
 
-    async def _run(self) -> None:
+    async def _run(self) -> bool:
         run, board = self._shop.run, self._shop.board
         self._steps = asyncio.create_task(self._all_steps())
         try:
@@ -69,8 +69,9 @@ class Supervisor:
                     run.on_failure.name, Phase.SKIPPED, exit_code=None, reason="nothing failed"
                 )
             board.finish(Phase.SUCCEEDED, "")
-            return
-        await self._failed(board.in_phases([Phase.FAILED, Phase.STOPPED]))
+        else:
+            await self._failed(board.in_phases([Phase.FAILED, Phase.STOPPED]))
+        return good
 
     async def _all_steps(self) -> bool:
         for step in self._shop.run.steps:
