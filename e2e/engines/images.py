@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from email.parser import HeaderParser
 from pathlib import Path
 
 from e2e.engines import rootfs
 from e2e.engines.archive import FileEntry, Image, Layer, write_file_layer, write_tree_layer
 from e2e.engines.debian import require_packages, require_root
+from e2e.engines.failure import EngineError
 from e2e.engines.modules import ARGO, PAUSE, TEKTON, Module
 from e2e.engines.places import CHECKOUT, Places
 from e2e.engines.progress import Progress
@@ -57,13 +59,18 @@ def image_name(program: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonLayers:
-    """The layers of the Python images; `product` is None when the checkout does not build."""
+    """The layers of the Python images; without `product` where the checkout has no package."""
 
     base: Layer
     git: Layer
     wheels: Layer
     requirements: Layer | None = None
     product: Layer | None = None
+
+    def by_name(self) -> dict[str, Layer]:
+        """Give the layers that there are."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: layer for name, layer in named.items() if layer is not None}
 
 
 def _layer(places: Places, name: str, *inputs: object) -> Layer:
@@ -113,7 +120,7 @@ def python_images(layers: PythonLayers) -> list[Image]:
     ]
 
 
-def build_python_layers(places: Places, progress: Progress) -> PythonLayers:
+def build_python_layers(places: Places, progress: Progress) -> None:
     """Make the layers that the cache lacks. The product's are made whenever its files changed."""
     key = (BASE_PACKAGES, GIT_PACKAGES, WHEELS)
     layers = PythonLayers(
@@ -127,7 +134,22 @@ def build_python_layers(places: Places, progress: Progress) -> PythonLayers:
         require_root()
         require_packages()
         _build_base(system, layers)
-    return _with_product(system, layers)
+    layers = _with_product(system, layers)
+    made = {name: str(layer.path) for name, layer in layers.by_name().items()}
+    _record(places).write_text(json.dumps(made, indent=1), encoding="utf-8")
+
+
+def _record(places: Places) -> Path:
+    return places.cache / "python-layers.json"
+
+
+def built_images(places: Places) -> list[Image]:
+    """Give the images of the last build. Nothing is built here: `up` stays off the network."""
+    if not _record(places).exists():
+        raise EngineError("no images yet: build with  python3 -m e2e.engines build")
+    made = json.loads(_record(places).read_text(encoding="utf-8"))
+    layers = PythonLayers(**{name: Layer(path=Path(path)) for name, path in made.items()})
+    return static_images(places) + python_images(layers)
 
 
 def _build_base(system: RootFs, layers: PythonLayers) -> None:

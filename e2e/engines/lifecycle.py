@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from e2e.engines import certificates, gitservers, leftovers, network, settings
-from e2e.engines.archive import Image
 from e2e.engines.debian import install_packages, require_packages, require_root
 from e2e.engines.failure import EngineError
 from e2e.engines.golang import build_programs, missing_programs
-from e2e.engines.images import build_python_layers, python_images, static_images
+from e2e.engines.images import build_python_layers, built_images
 from e2e.engines.install import Containerd, established, install_base, install_manifests
 from e2e.engines.parts import CORE, Options, api, parts
 from e2e.engines.places import Places
@@ -44,13 +43,7 @@ def build(places: Places, progress: Progress, *, with_packages: bool) -> None:
             install_packages(places, progress)
         require_packages()
         build_programs(places, progress)
-        images(places, progress)
-
-
-def images(places: Places, progress: Progress) -> list[Image]:
-    """Give every image, making the layers that the cache lacks."""
-    layers = build_python_layers(places, progress)
-    return static_images(places) + python_images(layers)
+        build_python_layers(places, progress)
 
 
 def up(places: Places, options: Options, progress: Progress) -> None:
@@ -158,7 +151,7 @@ class _Start:
         self._await(name)
 
     def _give_images(self) -> None:
-        wanted = images(self.places, self.progress)
+        wanted = built_images(self.places)
         self._await("containerd")
         containerd = Containerd(self.places)
         old = containerd.containers() if "kubelet" not in self.processes.records() else []

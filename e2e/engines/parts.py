@@ -250,10 +250,11 @@ def _argo_server(places: Places) -> Part:
         answers(f"http://127.0.0.1:{SERVER_PORT}/"),
         str(ARGO.program(places, "argo")),
         "server",
-        f"--kubeconfig={controller_kubeconfig(places, 'argo')}",
         "--auth-mode=client",
         "--secure=false",
         f"--port={SERVER_PORT}",
+        # With a client's token the server reads this variable and not its own option.
+        environment={"KUBECONFIG": str(controller_kubeconfig(places, "argo"))},
     )
 
 
