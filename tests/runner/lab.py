@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import shutil
 import signal
@@ -201,6 +202,7 @@ def terminate(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> N
     os.kill(process.pid, number)
 
 
+@functools.cache
 def found_interpreters() -> dict[str, str]:
     """Return the Pythons to test with, by version.
 

@@ -47,20 +47,26 @@ TEXTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A prepared stage that shows what it got."""
+    lab = Lab(tmp_path_factory.mktemp("stage"))
+    lab.ready({"stage/main.py": SHOW})
+    return lab
+
+
 def show(lab: Lab, *options: str, **env: str) -> Any:
     done = lab.run("exec", "--module=stage/main.py", *options, **env)
     assert done.code == 0, done
     return json.loads(done.out)
 
 
-def test_arguments_arrive_unchanged(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    assert show(lab, *(f"--arg={text}" for text in TEXTS))["argv"][1:] == TEXTS
+def test_arguments_arrive_unchanged(stage: Lab) -> None:
+    assert show(stage, *(f"--arg={text}" for text in TEXTS))["argv"][1:] == TEXTS
 
 
-def test_encoded_arguments_arrive_unchanged(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    assert show(lab, *(f"--arg64={encoded(text)}" for text in TEXTS))["argv"][1:] == TEXTS
+def test_encoded_arguments_arrive_unchanged(stage: Lab) -> None:
+    assert show(stage, *(f"--arg64={encoded(text)}" for text in TEXTS))["argv"][1:] == TEXTS
 
 
 def test_arguments_arrive_unchanged_in_a_locale_without_unicode(lab: Lab) -> None:
@@ -71,15 +77,13 @@ def test_arguments_arrive_unchanged_in_a_locale_without_unicode(lab: Lab) -> Non
             assert done.out == "é数".encode().hex() + "\n"
 
 
-def test_the_order_of_plain_and_encoded_arguments_is_kept(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    shown = show(lab, "--arg=a", f"--arg64={encoded('b')}", "--arg=c")
+def test_the_order_of_plain_and_encoded_arguments_is_kept(stage: Lab) -> None:
+    shown = show(stage, "--arg=a", f"--arg64={encoded('b')}", "--arg=c")
     assert shown["argv"][1:] == ["a", "b", "c"]
 
 
-def test_both_alphabets_of_base64_and_missing_padding_are_read(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    shown = show(lab, "--arg64=w7_Dvw==", "--arg64=w7/Dvw==", "--arg64=w7_Dvw")
+def test_both_alphabets_of_base64_and_missing_padding_are_read(stage: Lab) -> None:
+    shown = show(stage, "--arg64=w7_Dvw==", "--arg64=w7/Dvw==", "--arg64=w7_Dvw")
     assert shown["argv"][1:] == ["ÿÿ"] * 3
 
 
@@ -88,16 +92,14 @@ def test_what_is_not_encoded_text_is_wrong_usage(lab: Lab, text: str) -> None:
     assert lab.run("exec", "--module=main.py", f"--arg64={text}").code == 2
 
 
-def test_encoded_environment_variables_are_set(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    env = show(lab, *(f"--env64=V{n}={encoded(t)}" for n, t in enumerate(TEXTS)))["env"]
+def test_encoded_environment_variables_are_set(stage: Lab) -> None:
+    env = show(stage, *(f"--env64=V{n}={encoded(t)}" for n, t in enumerate(TEXTS)))["env"]
     assert [env[f"V{number}"] for number in range(len(TEXTS))] == TEXTS
 
 
-def test_the_module_runs_in_its_own_folder_by_its_absolute_path(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    shown = show(lab)
-    folder = str(lab.workspace / "repository/stage")
+def test_the_module_runs_in_its_own_folder_by_its_absolute_path(stage: Lab) -> None:
+    shown = show(stage)
+    folder = str(stage.workspace / "repository/stage")
     assert shown["cwd"] == folder
     assert shown["argv"] == [f"{folder}/main.py"]
     assert shown["env"]["PWD"] == folder
@@ -109,11 +111,10 @@ def test_an_encoded_module_path_is_read(lab: Lab) -> None:
     assert done.out == "ran\n"
 
 
-def test_the_repository_is_on_the_path_before_the_images_own(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    env = show(lab, PYTHONPATH="/image/modules")["env"]
-    assert env["PYTHONPATH"] == f"{lab.workspace}/repository:/image/modules"
-    assert show(lab)["env"]["PYTHONPATH"] == f"{lab.workspace}/repository"
+def test_the_repository_is_on_the_path_before_the_images_own(stage: Lab) -> None:
+    env = show(stage, PYTHONPATH="/image/modules")["env"]
+    assert env["PYTHONPATH"] == f"{stage.workspace}/repository:/image/modules"
+    assert show(stage)["env"]["PYTHONPATH"] == f"{stage.workspace}/repository"
 
 
 def test_the_folder_of_bodywork_yaml_is_the_root(lab: Lab) -> None:
@@ -123,52 +124,46 @@ def test_the_folder_of_bodywork_yaml_is_the_root(lab: Lab) -> None:
     assert shown["env"]["PYTHONPATH"] == str(lab.workspace / "repository/deep")
 
 
-def test_the_environment_of_the_stage_is_first_on_the_path(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    shown = show(lab, PYTHONHOME="")
-    assert shown["env"]["PATH"].startswith(f"{lab.workspace}/venv/bin:")
-    assert shown["env"]["VIRTUAL_ENV"] == f"{lab.workspace}/venv"
-    assert shown["executable"] == f"{lab.workspace}/venv/bin/python"
+def test_the_environment_of_the_stage_is_first_on_the_path(stage: Lab) -> None:
+    shown = show(stage, PYTHONHOME="")
+    assert shown["env"]["PATH"].startswith(f"{stage.workspace}/venv/bin:")
+    assert shown["env"]["VIRTUAL_ENV"] == f"{stage.workspace}/venv"
+    assert shown["executable"] == f"{stage.workspace}/venv/bin/python"
     assert "PYTHONHOME" not in shown["env"]
 
 
-def test_output_is_unbuffered_unless_the_user_chose(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    assert show(lab)["env"]["PYTHONUNBUFFERED"] == "1"
-    assert show(lab, PYTHONUNBUFFERED="")["env"]["PYTHONUNBUFFERED"] == ""
+def test_output_is_unbuffered_unless_the_user_chose(stage: Lab) -> None:
+    assert show(stage)["env"]["PYTHONUNBUFFERED"] == "1"
+    assert show(stage, PYTHONUNBUFFERED="")["env"]["PYTHONUNBUFFERED"] == ""
 
 
-def test_the_commit_is_in_the_environment(lab: Lab) -> None:
-    commit = lab.ready({"stage/main.py": SHOW})
-    env = show(lab)["env"]
+def test_the_commit_is_in_the_environment(stage: Lab) -> None:
+    commit = stage.repository.git("rev-parse", "HEAD")
+    env = show(stage)["env"]
     assert env["GIT_COMMIT_HASH"] == commit[:7]
     assert env["BODYWORK_GIT_COMMIT"] == commit
 
 
-def test_git_credentials_do_not_reach_the_module(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
+def test_git_credentials_do_not_reach_the_module(stage: Lab) -> None:
     names = ["BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME"]
-    env = show(lab, **dict.fromkeys(names, "secret"))["env"]
+    env = show(stage, **dict.fromkeys(names, "secret"))["env"]
     assert "secret" not in env.values()
 
 
-def test_a_home_that_can_be_written_is_kept(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    assert show(lab)["env"]["HOME"] == str(lab.home)
+def test_a_home_that_can_be_written_is_kept(stage: Lab) -> None:
+    assert show(stage)["env"]["HOME"] == str(stage.home)
 
 
-def test_a_home_that_is_not_there_is_replaced(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
+def test_a_home_that_is_not_there_is_replaced(stage: Lab) -> None:
     for home in ("/no/such/home", ""):
-        assert show(lab, HOME=home)["env"]["HOME"] == str(lab.workspace / "home")
-    assert (lab.workspace / "home").is_dir()
+        assert show(stage, HOME=home)["env"]["HOME"] == str(stage.workspace / "home")
+    assert (stage.workspace / "home").is_dir()
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root can write everywhere")
-def test_a_home_that_cannot_be_written_is_replaced(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    with without(lab.home, 0o500):
-        assert show(lab)["env"]["HOME"] == str(lab.workspace / "home")
+def test_a_home_that_cannot_be_written_is_replaced(stage: Lab) -> None:
+    with without(stage.home, 0o500):
+        assert show(stage)["env"]["HOME"] == str(stage.workspace / "home")
 
 
 @pytest.mark.parametrize("module", ["absent.py", "stage/absent.py"])
@@ -251,22 +246,19 @@ def test_stdin_is_the_modules_own(lab: Lab) -> None:
 FAILURES = json.dumps([{"stage": "train", "exit_code": 3, "reason": "grün 数据"}])
 
 
-def test_the_failure_stage_is_told_what_failed(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    env = show(lab, "--failure-stage", BODYWORK_FAILURES=FAILURES)["env"]
+def test_the_failure_stage_is_told_what_failed(stage: Lab) -> None:
+    env = show(stage, "--failure-stage", BODYWORK_FAILURES=FAILURES)["env"]
     assert env["EXCEPTION_MESSAGE"] == "1 stage failed: train\ntrain: grün 数据 (exit code 3)"
     assert "BODYWORK_FAILURES" not in env
 
 
-def test_the_failure_stage_runs_though_the_failures_are_unreadable(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    env = show(lab, "--failure-stage", BODYWORK_FAILURES="{broken")["env"]
+def test_the_failure_stage_runs_though_the_failures_are_unreadable(stage: Lab) -> None:
+    env = show(stage, "--failure-stage", BODYWORK_FAILURES="{broken")["env"]
     assert env["EXCEPTION_MESSAGE"] == "{broken"
 
 
-def test_other_stages_are_told_nothing(lab: Lab) -> None:
-    lab.ready({"stage/main.py": SHOW})
-    assert "EXCEPTION_MESSAGE" not in show(lab)["env"]
+def test_other_stages_are_told_nothing(stage: Lab) -> None:
+    assert "EXCEPTION_MESSAGE" not in show(stage)["env"]
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])

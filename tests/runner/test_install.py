@@ -15,29 +15,37 @@ import pytest
 from bodywork_argo.runner import install_reason
 from tests.runner.lab import Lab, processes_with, terminate, until
 
+USE = "import greeting; greeting.main()"
+
 
 def greeting(lab: Lab) -> None:
     lab.wheel("greeting", {"greeting.py": "def main(): print('hello')"}, "greet=greeting:main")
 
 
-def test_a_requirement_can_be_imported(lab: Lab) -> None:
+SCRIPT = "import subprocess; subprocess.run(['greet'], check=True)"
+CHILD = "import os; os.system('python -c \"import greeting; greeting.main()\"')"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A prepared stage with one requirement."""
+    lab = Lab(tmp_path_factory.mktemp("installed"))
     greeting(lab)
-    lab.ready({"main.py": "import greeting; greeting.main()"}, "--requirement=greeting==1.0")
-    assert lab.run("exec", "--module=main.py").out == "hello\n"
+    modules = {"imports.py": USE, "script.py": SCRIPT, "child.py": CHILD}
+    lab.ready(modules, "--requirement=greeting==1.0")
+    return lab
 
 
-def test_a_console_script_of_a_requirement_is_found(lab: Lab) -> None:
-    greeting(lab)
-    code = "import subprocess; subprocess.run(['greet'], check=True)"
-    lab.ready({"main.py": code}, "--requirement=greeting")
-    assert lab.run("exec", "--module=main.py").out == "hello\n"
+def test_a_requirement_can_be_imported(installed: Lab) -> None:
+    assert installed.run("exec", "--module=imports.py").out == "hello\n"
 
 
-def test_a_child_python_finds_the_requirements(lab: Lab) -> None:
-    greeting(lab)
-    code = "import os; os.system('python -c \"import greeting; greeting.main()\"')"
-    lab.ready({"main.py": code}, "--requirement=greeting")
-    assert lab.run("exec", "--module=main.py").out == "hello\n"
+def test_a_console_script_of_a_requirement_is_found(installed: Lab) -> None:
+    assert installed.run("exec", "--module=script.py").out == "hello\n"
+
+
+def test_a_child_python_finds_the_requirements(installed: Lab) -> None:
+    assert installed.run("exec", "--module=child.py").out == "hello\n"
 
 
 def test_each_requirement_is_one_argument(lab: Lab) -> None:
@@ -50,7 +58,7 @@ def test_each_requirement_is_one_argument(lab: Lab) -> None:
 def test_files_and_folders_of_the_repository_can_be_required(lab: Lab) -> None:
     greeting(lab)
     lab.ready(
-        {"sub/needs.txt": "greeting\n", "sub/main.py": "import greeting; greeting.main()"},
+        {"sub/needs.txt": "greeting\n", "sub/main.py": USE},
         "--directory=sub",
         "--requirement=-r needs.txt",
     )
@@ -60,7 +68,7 @@ def test_files_and_folders_of_the_repository_can_be_required(lab: Lab) -> None:
 def test_a_requirements_file_is_installed(lab: Lab) -> None:
     greeting(lab)
     lab.ready(
-        {"needs.txt": "greeting\n", "main.py": "import greeting; greeting.main()"},
+        {"needs.txt": "greeting\n", "main.py": USE},
         "--requirements-file=needs.txt",
     )
     assert lab.run("exec", "--module=main.py").out == "hello\n"
@@ -114,7 +122,7 @@ def test_without_pip_ensurepip_is_used(lab: Lab) -> None:
     venv.create(lab.root / "bare", with_pip=False)
     lab.python = str(lab.root / "bare/bin/python")
     greeting(lab)
-    lab.ready({"main.py": "import greeting; greeting.main()"}, "--requirement=greeting")
+    lab.ready({"main.py": USE}, "--requirement=greeting")
     assert lab.run("exec", "--module=main.py").out == "hello\n"
 
 
@@ -130,10 +138,8 @@ def test_packages_of_an_image_whose_python_is_a_virtual_environment_are_seen(lab
     assert lab.run("exec", "--module=main.py").out == "seen\nseen too\n"
 
 
-def test_requirements_are_installed_into_the_workspace_only(lab: Lab) -> None:
-    greeting(lab)
-    lab.ready({"a": ""}, "--requirement=greeting")
-    found = list(lab.workspace.glob("venv/lib/python*/site-packages/greeting.py"))
+def test_requirements_are_installed_into_the_workspace_only(installed: Lab) -> None:
+    found = list(installed.workspace.glob("venv/lib/python*/site-packages/greeting.py"))
     assert len(found) == 1
 
 
@@ -141,7 +147,7 @@ def test_the_users_pip_settings_for_the_user_site_do_not_break_it(lab: Lab) -> N
     greeting(lab)
     (lab.home / ".config/pip").mkdir(parents=True)
     (lab.home / ".config/pip/pip.conf").write_text("[install]\nuser = true\n")
-    lab.ready({"main.py": "import greeting; greeting.main()"}, "--requirement=greeting")
+    lab.ready({"main.py": USE}, "--requirement=greeting")
     assert not list(lab.home.rglob("greeting.py"))
 
 
@@ -167,7 +173,7 @@ def uv_path() -> str:
 @pytest.mark.skipif(not uv_path(), reason="no uv here")
 def test_uv_installs_when_asked(lab: Lab) -> None:
     greeting(lab)
-    commit = lab.repository.commit({"main.py": "import greeting; greeting.main()"})
+    commit = lab.repository.commit({"main.py": USE})
     path = f"{Path(uv_path()).parent}{os.pathsep}{lab.env['PATH']}"
     options = ["--no-index", f"--find-links={lab.root / 'links'}", "greeting"]
     wanted = [f"--requirement={option}" for option in options]

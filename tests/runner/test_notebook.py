@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bodywork_argo.runner import notebook_arguments
-from tests.runner.lab import Lab, encoded, processes_with, terminate, until
+from tests.runner.lab import Lab, Outcome, encoded, processes_with, terminate, until
 
 needs_papermill = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ["papermill", "ipykernel"])),
@@ -43,14 +43,52 @@ def test_assignments_are_parameters_and_the_rest_are_arguments() -> None:
     assert others == ["--c=2", "plain", "d-e=3"]
 
 
-@needs_papermill
-def test_parameters_and_arguments_arrive(lab: Lab) -> None:
-    code = "import os\nprint(repr(alpha), repr(beta), repr(gamma), os.environ['BODYWORK_ARGS'])"
-    lab.ready({"stage/nb.ipynb": notebook(code)})
+SHOW = """
+import os, sys
+print(repr(alpha), repr(beta), repr(gamma), os.environ["BODYWORK_ARGS"])
+print("err", file=sys.stderr)
+os.system("echo subprocess")
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Outcome]:
+    """A notebook that ran to its end."""
+    lab = Lab(tmp_path_factory.mktemp("finished"))
+    folder = lab.home / ".local/share/jupyter/kernels/python3"
+    folder.mkdir(parents=True)
+    kernel = {"argv": ["/no/such/python"], "display_name": "x", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(kernel))
+    lab.ready({"stage/nb.ipynb": notebook(SHOW)})
     options = ["--arg=alpha=-5", f"--arg64={encoded('beta={{x}} $(y)')}", "--arg=gamma=True"]
-    done = lab.run("exec", "--module=stage/nb.ipynb", *options, "--arg=--other")
-    assert done.code == 0, done
-    assert done.out == "-5 '{{x}} $(y)' True [\"--other\"]\n"
+    return lab, lab.run("exec", "--module=stage/nb.ipynb", *options, "--arg=--other")
+
+
+@needs_papermill
+def test_another_kernel_of_the_same_name_is_not_used(finished: tuple[Lab, Outcome]) -> None:
+    assert finished[1].code == 0, finished[1]
+
+
+@needs_papermill
+def test_parameters_and_arguments_arrive(finished: tuple[Lab, Outcome]) -> None:
+    assert finished[1].out.splitlines()[0] == "-5 '{{x}} $(y)' True [\"--other\"]"
+
+
+@needs_papermill
+def test_output_of_subprocesses_comes_once(finished: tuple[Lab, Outcome]) -> None:
+    assert finished[1].out.splitlines()[1:] == ["subprocess"]
+
+
+@needs_papermill
+def test_stderr_stays_apart(finished: tuple[Lab, Outcome]) -> None:
+    assert finished[1].err == "err\n"
+
+
+@needs_papermill
+def test_the_executed_notebook_is_kept_and_nothing_else(finished: tuple[Lab, Outcome]) -> None:
+    output = finished[0].workspace / "output"
+    assert "subprocess" in (output / "nb.ipynb").read_text()
+    assert [path.name for path in output.iterdir()] == ["nb.ipynb"]
 
 
 @needs_papermill
@@ -70,14 +108,6 @@ def test_a_notebook_has_the_environment_of_a_module(lab: Lab) -> None:
 
 
 @needs_papermill
-def test_output_of_subprocesses_comes_once_and_streams_stay_apart(lab: Lab) -> None:
-    code = "import os, sys\nprint('err', file=sys.stderr)\nos.system('echo out')"
-    lab.ready({"nb.ipynb": notebook(code)})
-    done = lab.run("exec", "--module=nb.ipynb")
-    assert (done.out, done.err) == ("out\n", "err\n")
-
-
-@needs_papermill
 def test_output_comes_while_the_notebook_runs(lab: Lab) -> None:
     gate = lab.root / "gate"
     wait = f"import os, time\nprint('waits')\nwhile not os.path.exists({str(gate)!r}):"
@@ -87,14 +117,6 @@ def test_output_comes_while_the_notebook_runs(lab: Lab) -> None:
     assert process.stdout.readline() == "waits\n"
     gate.touch()
     assert lab.finish(process).code == 0
-
-
-@needs_papermill
-def test_the_executed_notebook_is_kept(lab: Lab) -> None:
-    lab.ready({"nb.ipynb": notebook("print('kept')")})
-    lab.run("exec", "--module=nb.ipynb")
-    assert "kept" in (lab.workspace / "output/nb.ipynb").read_text()
-    assert [path.name for path in (lab.workspace / "output").iterdir()] == ["nb.ipynb"]
 
 
 @needs_papermill
@@ -136,16 +158,6 @@ def test_without_papermill_a_sentence_says_so(lab: Lab) -> None:
 def test_a_file_that_is_no_notebook_gets_a_clear_sentence(lab: Lab) -> None:
     lab.ready({"nb.ipynb": "no json"})
     assert lab.run("exec", "--module=nb.ipynb").reason == "nb.ipynb is not a notebook"
-
-
-@needs_papermill
-def test_another_kernel_of_that_name_is_not_used(lab: Lab) -> None:
-    folder = lab.home / ".local/share/jupyter/kernels/python3"
-    folder.mkdir(parents=True)
-    kernel = {"argv": ["/no/such/python"], "display_name": "x", "language": "python"}
-    (folder / "kernel.json").write_text(json.dumps(kernel))
-    lab.ready({"nb.ipynb": notebook("print('ran')")})
-    assert lab.run("exec", "--module=nb.ipynb").out == "ran\n"
 
 
 SLEEP = "import os, time\nprint('up', flush=True)\ntime.sleep(60)"

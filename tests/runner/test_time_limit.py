@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -77,10 +78,13 @@ time.sleep(60)
     assert out == "time limit of 0.8 s exceeded\n"
 
 
-def test_a_module_that_leads_no_group_is_ended_alone(lab: Lab) -> None:
-    lab.ready({"main.py": SLEEP})
-    done = lab.run("exec", "--module=main.py", "--time-limit=0.5", "--grace=0.1")
-    assert done.code == -signal.SIGTERM
+def test_a_module_that_led_no_group_leads_one_now(lab: Lab) -> None:
+    lab.ready({"main.py": "import os; print(os.getpgrp() == os.getpid())"})
+    shell = f"{sys.executable} {RUNNER} exec --workspace={lab.workspace} --module=main.py"
+    done = subprocess.run(
+        ["sh", "-c", f"{shell} --time-limit=30; exit 0"], capture_output=True, text=True
+    )
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize("limit", ["0", "", "0.0"])
