@@ -7,18 +7,19 @@ and the schema refuses two stages that meet in it.
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 LABEL_LIMIT = 63
 """Longest DNS-1123 label and label value (Kubernetes API conventions)."""
 
 _HASH_LENGTH = 8
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
+_LABEL_VALUE = r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
 
 
 def short_hash(text: str) -> str:
     """Return 8 hexadecimal characters that depend on the whole text."""
+    import hashlib  # loads OpenSSL, and most names need no hash
+
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
 
 
@@ -59,7 +60,7 @@ def label_value(text: str) -> str:
     >>> label_value("main"), label_value("feature/x y")
     ('main', 'feature-x-y-1ae9fd29')
     """
-    if len(text) <= LABEL_LIMIT and _LABEL_VALUE.fullmatch(text):
+    if len(text) <= LABEL_LIMIT and re.fullmatch(_LABEL_VALUE, text):
         return text
     clean = re.sub(r"[^A-Za-z0-9_.]+", "-", text)
     return _with_hash(clean.strip("-_."), text, LABEL_LIMIT)
