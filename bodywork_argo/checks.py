@@ -14,29 +14,40 @@ from bodywork_argo import credentials
 from bodywork_argo.fields import Complaint
 from bodywork_argo.yamltree import shown
 
-_PIPELINE_NAME = re.compile(r"[A-Za-z0-9.-]+")
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+# Patterns are text: `re` compiles the few that a file needs, and import stays cheap.
+_PIPELINE_NAME = r"[A-Za-z0-9.-]+"
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 _SUBDOMAIN_LIMIT = 253
-_VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]{0,252}")
+_VARIABLE = r"[A-Za-z_.-][A-Za-z0-9_.-]{0,252}"
+_NAME_PART = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_RESERVED_PREFIXES = frozenset({"bodywork-argo", "workflows.argoproj.io", "tekton.dev"})
+_RESERVED_KEYS = frozenset({"app.kubernetes.io/managed-by", "app.kubernetes.io/part-of"})
+_TAKEN_PATHS = (
+    "/bodywork",
+    "/dev",
+    "/proc",
+    "/run/secrets",
+    "/sys",
+    "/tekton",
+    "/var/run/argo",
+    "/var/run/secrets",
+)
+SET_BY_US = frozenset({"GIT_COMMIT_HASH", "HOME", "PATH", "PYTHONPATH", "VIRTUAL_ENV"})
+"""Variables that a stage is given beside those that start with ``BODYWORK_``."""
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
+_IMAGE = (
     r"(?:(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?/)?"
     rf"{_PART}(?:/{_PART})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(?:@sha256:[0-9a-f]{64})?"
 )
 _IMAGE_LIMIT = 512
-_PINNED = re.compile(
-    r"""\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*\(?\s*
-        (={2}\s*[^\s*,;<>=!~]+ | ={3}\s*[^\s,;]+)\s*\)?\s*(;.*)?""",
-    re.VERBOSE,
-)
+_PINNED = r"""(?x)\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*\(?\s*
+        (={2}\s*[^\s*,;<>=!~]+ | ={3}\s*[^\s,;]+)\s*\)?\s*(;.*)?"""
 _READABLE_REQUIREMENT = 500
 """The pattern's time grows with the square of the length."""
-_FIXED_URL = re.compile(
-    r"\.(whl|zip|tar\.gz|tar\.bz2)([#?].*)?$|@(v?[0-9]+(\.[0-9]+)+|[0-9a-f]{7,40})(#.*)?$"
-)
+_FIXED_URL = r"\.(whl|zip|tar\.gz|tar\.bz2)([#?].*)?$|@(v?[0-9]+(\.[0-9]+)+|[0-9a-f]{7,40})(#.*)?$"
 
 
 def version(value: str) -> Complaint | None:
@@ -48,7 +59,7 @@ def version(value: str) -> Complaint | None:
 
 def pipeline_name(value: str) -> Complaint | None:
     """Hold Bodywork's rule; `names.dns_label` makes the rest legal."""
-    if _PIPELINE_NAME.fullmatch(value):
+    if re.fullmatch(_PIPELINE_NAME, value):
         return None
     clean = re.sub(r"[^A-Za-z0-9.-]+", "-", value).strip("-.") or "my-pipeline"
     return f"is the text '{shown(value)}'", (
@@ -63,7 +74,7 @@ def stage_name(value: str) -> Complaint | None:
 
 def namespace(value: str) -> Complaint | None:
     """Hold Kubernetes' rule, since the namespace is there already under its name."""
-    if not value or _DNS_LABEL.fullmatch(value):
+    if not value or re.fullmatch(_DNS_LABEL, value):
         return None
     return f"is the text '{shown(value)}', which no namespace is called", (
         "use at most 63 lower-case letters, digits and '-', a letter or digit at both ends"
@@ -77,7 +88,7 @@ def secret_name(value: str) -> Complaint | None:
             "put the value into a secret and write that secret's name; "
             "one that was committed is best replaced"
         )
-    if len(value) <= _SUBDOMAIN_LIMIT and _DNS_SUBDOMAIN.fullmatch(value):
+    if _is_subdomain(value):
         return None
     return "is not the name of a secret", (
         "write the name of the secret that holds the value: lower-case letters, digits, '-', '.'"
@@ -86,7 +97,7 @@ def secret_name(value: str) -> Complaint | None:
 
 def variable_name(value: str) -> Complaint | None:
     """Hold Kubernetes' rule for variables, and for keys of secrets, which have the same name."""
-    if _VARIABLE.fullmatch(value) and not value.startswith(".."):
+    if re.fullmatch(_VARIABLE, value) and not value.startswith(".."):
         return None
     return "is not a name that a variable can have", (
         "use letters, digits, '_', '-' and '.', no digit first, such as 'API_TOKEN'"
@@ -95,7 +106,7 @@ def variable_name(value: str) -> Complaint | None:
 
 def image(value: str) -> Complaint | None:
     """Accept any registry, tag and digest."""
-    if len(value) <= _IMAGE_LIMIT and _IMAGE.fullmatch(value):
+    if len(value) <= _IMAGE_LIMIT and re.fullmatch(_IMAGE, value):
         return None
     return f"is the text '{shown(value)}', which names no image", (
         "write [REGISTRY/]NAME[:TAG][@DIGEST], such as 'python:3.12-slim'; the name is lower-case"
@@ -119,6 +130,114 @@ def inside_repository(value: str) -> Complaint | None:
     return None
 
 
+def qualified_name(value: str) -> Complaint | None:
+    """Hold Kubernetes' rule for the keys of labels, annotations and taints."""
+    prefix, slash, name = value.rpartition("/")
+    if re.fullmatch(_NAME_PART, name) and bool(slash) == bool(prefix) and _is_prefix(prefix):
+        return None
+    return "is not a key that Kubernetes takes", (
+        "write [DOMAIN/]NAME, where the name has at most 63 letters, digits, '-', '_' and '.'"
+    )
+
+
+def own_key(value: str) -> Complaint | None:
+    """Refuse keys of labels and annotations that belong to this project or an engine."""
+    prefix = value.rpartition("/")[0]
+    if prefix in _RESERVED_PREFIXES or value in _RESERVED_KEYS:
+        return "is a key that bodywork-argo or the engine sets", "choose another key"
+    return qualified_name(value)
+
+
+def label(value: str) -> Complaint | None:
+    """Hold Kubernetes' rule for the values of labels."""
+    if not value or re.fullmatch(_NAME_PART, value):
+        return None
+    return f"is the text '{shown(value)}', which no label can hold", (
+        "use at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
+    )
+
+
+def resource_name(value: str) -> Complaint | None:
+    """Accept an extended resource, which has a domain before its name."""
+    if "/" in value and qualified_name(value) is None:
+        return None
+    return f"is the text '{shown(value)}'", "write DOMAIN/NAME, such as 'nvidia.com/gpu'"
+
+
+def object_name(value: str) -> Complaint | None:
+    """Hold Kubernetes' rule for names of objects that are there already."""
+    if _is_subdomain(value):
+        return None
+    return f"is the text '{shown(value)}', which no object is called", (
+        "use lower-case letters, digits, '-' and '.', a letter or digit at both ends"
+    )
+
+
+def host(value: str) -> Complaint | None:
+    """Accept a host name, the first part of which may be a star."""
+    if object_name(value.removeprefix("*.")) is None:
+        return None
+    return f"is the text '{shown(value)}', which is no host", "write one such as 'api.example.org'"
+
+
+def volume_name(value: str) -> Complaint | None:
+    """Hold Kubernetes' rule, and keep this project's own names free."""
+    if value.startswith("bodywork"):
+        return "has a name that starts with 'bodywork'", "choose another name"
+    if re.fullmatch(_DNS_LABEL, value):
+        return None
+    return f"is the text '{shown(value)}'", (
+        "use at most 63 lower-case letters, digits and '-', a letter or digit at both ends"
+    )
+
+
+def mount_path(value: str) -> Complaint | None:
+    """Accept an absolute path that hides nothing of this project's or the engine's."""
+    path = posixpath.normpath(value)
+    if not value.startswith("/") or path != value.rstrip("/") or ":" in value:
+        return f"is the path '{shown(value)}'", "write an absolute path, such as '/data'"
+    if any(f"{path}/".startswith(f"{taken}/") for taken in _TAKEN_PATHS):
+        return f"is the path '{shown(value)}', which is in use", "choose a path such as '/data'"
+    return no_engine_syntax(value)
+
+
+def url_path(value: str) -> Complaint | None:
+    """Accept the path of an address."""
+    if re.fullmatch(r"/[!-~]*", value):
+        return no_engine_syntax(value)
+    return f"is the text '{shown(value)}'", "write a path, such as '/health'"
+
+
+def web_address(value: str) -> Complaint | None:
+    """Accept http and https, without credentials."""
+    if not re.fullmatch(r"https?://[!-~]+", value):
+        return f"is the text '{shown(value)}'", "write an address that starts with https://"
+    return no_credentials(value) or no_engine_syntax(value)
+
+
+def free_variable(value: str) -> Complaint | None:
+    """Accept variables that this project does not set itself."""
+    if value in SET_BY_US or value.startswith("BODYWORK_"):
+        return "is a variable that every stage is given anyway", "choose another name"
+    return variable_name(value)
+
+
+def no_credential(value: str) -> Complaint | None:
+    """Refuse text with a credential of a known form in it, without repeating it."""
+    if credentials.hidden(value) != value:
+        return "holds what looks like a credential, which all who read the repository see", (
+            "hand it to the stage by 'secrets'"
+        )
+    return None
+
+
+def no_engine_syntax(value: str) -> Complaint | None:
+    """Refuse what Argo ({{) or Tekton and the kubelet ($() would substitute."""
+    if "{{" in value or "$(" in value:
+        return "holds '{{' or '$(', which an engine would substitute", "write it another way"
+    return None
+
+
 def requirement(value: str) -> Complaint | None:
     """Refuse credentials in addresses; the rest is for pip to judge."""
     if not value.strip():
@@ -135,6 +254,14 @@ def no_credentials(value: str) -> Complaint | None:
     return None
 
 
+def _is_prefix(value: str) -> bool:
+    return not value or _is_subdomain(value)
+
+
+def _is_subdomain(value: str) -> bool:
+    return len(value) <= _SUBDOMAIN_LIMIT and bool(re.fullmatch(_DNS_SUBDOMAIN, value))
+
+
 def is_pinned(value: str) -> bool:
     """Tell whether a requirement means the same package in every run.
 
@@ -145,4 +272,4 @@ def is_pinned(value: str) -> bool:
         return True
     if len(value) > _READABLE_REQUIREMENT:
         return True
-    return bool(_PINNED.fullmatch(value) or _FIXED_URL.search(value))
+    return bool(re.fullmatch(_PINNED, value) or re.search(_FIXED_URL, value))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-_KNOWN = re.compile(
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}"
+# Patterns are text: `re` compiles the few that a file needs, and import stays cheap.
+_KNOWN = (
+    r"(?a:(?:AKIA|ASIA)[A-Z0-9]{16}"
     r"|gh[opsur]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
     r"|xox[abeprs]-[\w-]{10,}|sk-[\w-]{16,}|hf_\w{16,}|AIza[\w-]{30,}|npm_\w{16,}|pypi-[\w-]{16,}"
     r"|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)?"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----",
-    re.ASCII,
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----)"
 )
-_IN_ADDRESS = re.compile(r"(?<=://)(?:[^/\s:@]*:[^/\s@]+|[^/\s@]{20,})(?=@)")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_HEXADECIMAL = re.compile(r"[0-9a-f]{32,}", re.IGNORECASE)
+_IN_ADDRESS = r"(?<=://)(?:[^/\s:@]*:[^/\s@]+|[^/\s@]{20,})(?=@)"
+_UUID = r"(?i:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_HEXADECIMAL = r"[0-9a-fA-F]{32,}"
 _RANDOM_LENGTH = 20
 _RANDOM_CHANGES = 6
 """Words and dates change between letters and digits less often than random text does."""
@@ -27,7 +27,7 @@ def in_address(text: str) -> bool:
     >>> in_address("https://me:hunter2@example.org"), in_address("ssh://git@example.org")
     (True, False)
     """
-    return bool(_IN_ADDRESS.search(text))
+    return bool(re.search(_IN_ADDRESS, text))
 
 
 def is_likely(text: str) -> bool:
@@ -36,7 +36,7 @@ def is_likely(text: str) -> bool:
     >>> is_likely("AKIA" + "A1B2" * 4), is_likely("aws-credentials-2024")
     (True, False)
     """
-    if _KNOWN.search(text) or in_address(text) or _UUID.fullmatch(text):
+    if re.search(_KNOWN, text) or in_address(text) or re.fullmatch(_UUID, text):
         return True
     return any(_is_random(part) for part in re.split(r"[^A-Za-z0-9]+", text))
 
@@ -47,11 +47,11 @@ def hidden(text: str) -> str:
     >>> hidden("https://me:hunter2@example.org")
     'https://***@example.org'
     """
-    return _KNOWN.sub("***", _IN_ADDRESS.sub("***", text))
+    return re.sub(_KNOWN, "***", re.sub(_IN_ADDRESS, "***", text))
 
 
 def _is_random(word: str) -> bool:
     if len(word) < _RANDOM_LENGTH or word.isdigit() or word.isalpha():
         return False
     changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(word))
-    return bool(_HEXADECIMAL.fullmatch(word)) or changes >= _RANDOM_CHANGES
+    return bool(re.fullmatch(_HEXADECIMAL, word)) or changes >= _RANDOM_CHANGES

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from bodywork_argo.errors import Problem, Severity
 from bodywork_argo.yamltree import Entry, Node, shown
 
 MAX_FINDINGS = 200
 """More than anyone reads; twice as many errors are kept, the rest is counted."""
+
+_MAX_GUESSED_KEY = 40
 
 
 class Findings:
@@ -57,8 +59,7 @@ class Findings:
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A key in the file; where problems with it are reported."""
 
     findings: Findings
@@ -100,3 +101,14 @@ class Place:
     def _below(self, key: str, line: int) -> Place:
         self.findings.lines.setdefault(key, line)
         return Place(self.findings, key, line)
+
+
+def closest(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that `name` was likely meant to be."""
+    if len(name) > _MAX_GUESSED_KEY:
+        return None
+    from difflib import get_close_matches  # costs 4 ms, and most files need no guess
+
+    plain = {candidate.lower().replace("-", "_"): candidate for candidate in candidates}
+    found = get_close_matches(name.lower().replace("-", "_"), plain, n=1, cutoff=0.7)
+    return plain[found[0]] if found else None

@@ -9,12 +9,14 @@ from bodywork_argo.fields import (
     block,
     choice,
     mapping,
+    nested,
     number,
     switch,
     text,
     texts,
     whole,
 )
+from bodywork_argo.kubernetes_keys import PIPELINE_KUBERNETES_SECTION, STAGE_KUBERNETES_SECTION
 
 VERSION = Field(
     name="version",
@@ -237,12 +239,14 @@ LOG_LEVEL = Field(
 
 PIPELINE_KUBERNETES = Field(
     name="kubernetes",
-    type=block(),
+    type=nested(PIPELINE_KUBERNETES_SECTION),
+    example="{cpu_limit: 2}",
     doc="What Bodywork has no keys for. An extension: Bodywork ignores it.",
 )
 STAGE_KUBERNETES = Field(
     name="kubernetes",
-    type=block(),
+    type=nested(STAGE_KUBERNETES_SECTION),
+    example="{cpu_limit: 2}",
     doc="What Bodywork has no keys for. An extension: Bodywork ignores it.",
 )
 

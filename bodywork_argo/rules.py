@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bodywork_argo import checks, credentials, keys
 from bodywork_argo.dag import Dag, DagError, parse_dag
-from bodywork_argo.fields import Reading, closest
-from bodywork_argo.findings import Place
+from bodywork_argo.fields import Reading
+from bodywork_argo.findings import Place, closest
 from bodywork_argo.names import dns_label, stage_label
 from bodywork_argo.yamltree import shown
 
-_SET_BY_US = frozenset({"GIT_COMMIT_HASH", "HOME", "PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 _GIT_KEY = "BODYWORK_GIT_SSH_PRIVATE_KEY"
-_OTHER_ARROWS = re.compile(r"[>;|&]")
+_OTHER_ARROWS = r"[>;|&]"
 _SHOWN_REQUIREMENTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class StageReading:
+class StageReading(NamedTuple):
     """A stage as far as it could be read; a section that was wrong as a whole is None."""
 
     name: str
@@ -113,7 +111,7 @@ def _stage_remedy(name: str, names: set[str]) -> str:
     guess = closest(name, sorted(names))
     if guess:
         return f"did you mean '{shown(guess)}'?"
-    if _OTHER_ARROWS.search(name):
+    if re.search(_OTHER_ARROWS, name):
         return "write '>>' between steps and ',' between the stages of a step"
     return "add it under 'stages', or correct the name"
 
@@ -144,10 +142,8 @@ def _warn_of_variables(stage: Reading) -> None:
             place.at(name).warn(
                 "gives the Git key to the module too", "remove it: the code is fetched without it"
             )
-        elif name.startswith("BODYWORK_") or name in _SET_BY_US:
-            place.at(name).warn(
-                "is a variable that every stage is given anyway", "choose another name"
-            )
+        elif complaint := checks.free_variable(name):
+            place.at(name).warn(*complaint)
 
 
 def _warn_of_credentials(stage: Reading) -> None:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
-from bodywork_argo import checks, keys
+from bodywork_argo import checks, keys, kubernetes_keys
 from bodywork_argo.dag import Dag
 from bodywork_argo.errors import Problem, SpecError
+from bodywork_argo.extensions import (
+    check_block,
+    check_stage,
+    pod_options,
+    run_options,
+    service_options,
+)
 from bodywork_argo.fields import (
     Field,
     Reading,
@@ -27,6 +35,8 @@ from bodywork_argo.rules import (
 )
 from bodywork_argo.spec import BatchStage, Dialect, Project, SecretRef, ServiceStage, Stage
 from bodywork_argo.yamltree import Entry, MapNode, Node, Scalar, read_tree
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +69,7 @@ def parse_project(text: str | bytes, file: str = "bodywork.yaml", strict: bool =
     return Parsed(_project(sections), findings.sorted(), findings.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sections:
+class _Sections(NamedTuple):
     """The parts of a file that has all of them."""
 
     dialect: Dialect
@@ -82,6 +91,7 @@ def _read_sections(root: Node, place: Place) -> _Sections | None:
     logging = _read_block(top, keys.LOGGING, keys.LOGGING_SECTION)
     if stages is not None:
         check_stages(stages)
+        _check_extensions(head, stages)
     dag = _check_head(head, stages) if head and stages is not None else None
     if not (head and dag and stages and logging):
         return None
@@ -95,6 +105,18 @@ def _check_head(head: Reading, stages: tuple[StageReading, ...]) -> Dag | None:
     if dag is not None:
         tell_of_use(dag, head.get(keys.RUN_ON_FAILURE), stages)
     return dag
+
+
+def _check_extensions(head: Reading | None, stages: tuple[StageReading, ...]) -> None:
+    above = head.get(keys.PIPELINE_KUBERNETES) if head else None
+    if above is not None:
+        check_block(above)
+    for stage in stages:
+        if stage.common is not None:
+            block = stage.common.get(keys.STAGE_KUBERNETES)
+            if block is not None:
+                check_block(block)
+            check_stage(stage.common, block, stage.service, above)
 
 
 def _report_no_mapping(root: Node, place: Place) -> None:
@@ -176,28 +198,30 @@ def _read_stage(entry: Entry, place: Place) -> StageReading:
 
 def _project(sections: _Sections) -> Project:
     head = sections.head
+    above = head.get(keys.PIPELINE_KUBERNETES)
     return Project(
         name=head.need(keys.NAME),
         dialect=sections.dialect,
         docker_image=head.need(keys.DOCKER_IMAGE),
         dag=sections.dag,
-        stages=tuple(_stage(stage) for stage in sections.stages),
+        stages=tuple(_stage(stage, above) for stage in sections.stages),
         log_level=sections.logging.need(keys.LOG_LEVEL),
         run_on_failure=head.get(keys.RUN_ON_FAILURE) or None,
         namespace=head.get(keys.NAMESPACE) or None,
         secrets_group=head.get(keys.SECRETS_GROUP) or None,
+        run=run_options(above),
     )
 
 
-def _stage(stage: StageReading) -> Stage:
+def _stage(stage: StageReading, above: Reading | None) -> Stage:
     assert stage.common is not None, "a file with a stage that can't be read has errors"
     if stage.batch is not None:
-        return _batch_stage(stage.name, stage.common, stage.batch)
+        return _batch_stage(stage.name, stage.common, stage.batch, above)
     assert stage.service is not None, "a file with a stage of no kind has errors"
-    return _service_stage(stage.name, stage.common, stage.service)
+    return _service_stage(stage.name, stage.common, stage.service, above)
 
 
-def _batch_stage(name: str, common: Reading, batch: Reading) -> BatchStage:
+def _batch_stage(name: str, common: Reading, batch: Reading, above: Reading | None) -> BatchStage:
     return BatchStage(
         name=name,
         module=common.need(keys.MODULE),
@@ -206,12 +230,17 @@ def _batch_stage(name: str, common: Reading, batch: Reading) -> BatchStage:
         secrets=_secrets(common),
         cpu_request=common.need(keys.CPU_REQUEST),
         memory_request_mb=common.need(keys.MEMORY_REQUEST_MB),
+        image=_extension(common, kubernetes_keys.IMAGE),
+        requirements_file=_extension(common, kubernetes_keys.REQUIREMENTS_FILE),
+        pod=pod_options(_blocks(common, above)),
         max_completion_time_seconds=batch.need(keys.COMPLETION_SECONDS),
         retries=batch.need(keys.RETRIES),
     )
 
 
-def _service_stage(name: str, common: Reading, service: Reading) -> ServiceStage:
+def _service_stage(
+    name: str, common: Reading, service: Reading, above: Reading | None
+) -> ServiceStage:
     return ServiceStage(
         name=name,
         module=common.need(keys.MODULE),
@@ -220,11 +249,26 @@ def _service_stage(name: str, common: Reading, service: Reading) -> ServiceStage
         secrets=_secrets(common),
         cpu_request=common.need(keys.CPU_REQUEST),
         memory_request_mb=common.need(keys.MEMORY_REQUEST_MB),
+        image=_extension(common, kubernetes_keys.IMAGE),
+        requirements_file=_extension(common, kubernetes_keys.REQUIREMENTS_FILE),
+        pod=pod_options(_blocks(common, above)),
         max_startup_time_seconds=service.need(keys.STARTUP_SECONDS),
         replicas=service.need(keys.REPLICAS),
         port=service.need(keys.PORT),
         ingress=service.need(keys.INGRESS),
+        options=service_options(common.get(keys.STAGE_KUBERNETES)),
     )
+
+
+def _blocks(common: Reading, above: Reading | None) -> list[Reading]:
+    """Return the blocks that a stage's pods are made of, the stage's own last."""
+    own = common.get(keys.STAGE_KUBERNETES)
+    return [block for block in (above, own) if block is not None]
+
+
+def _extension(common: Reading, field: Field[T]) -> T | None:
+    block = common.get(keys.STAGE_KUBERNETES)
+    return block.get(field) if block is not None else None
 
 
 def _secrets(common: Reading) -> tuple[SecretRef, ...]:

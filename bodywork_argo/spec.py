@@ -11,6 +11,11 @@ from typing import TypeAlias
 
 from bodywork_argo.dag import Dag
 
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""A mapping, in the order of the file."""
+
+DEFAULT_GPU_RESOURCE = "nvidia.com/gpu"
+
 
 class Dialect(Enum):
     """Which of Bodywork's file formats the file is written in."""
@@ -30,6 +35,115 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Toleration:
+    """A taint of nodes that the stage's pods put up with."""
+
+    key: str | None = None
+    """None, with operator ``Exists``, is any taint."""
+    operator: str = "Equal"
+    value: str | None = None
+    effect: str | None = None
+    seconds: int | None = None
+
+
+class VolumeKind(Enum):
+    """Where a volume's content comes from; the value is its key in the file."""
+
+    CLAIM = "claim"
+    SECRET = "secret"
+    CONFIG_MAP = "config_map"
+    EMPTY = "empty_mb"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A volume and the one place where the stage sees it."""
+
+    name: str
+    path: str
+    """Absolute, inside the container."""
+    kind: VolumeKind
+    source: str
+    """Name of the claim, secret or config map; for `VolumeKind.EMPTY` its limit in MB."""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Install:
+    """How a stage's requirements are installed. Only `prepare` sees any of it."""
+
+    timeout_seconds: int | None = None
+    """None leaves the default, or what the command line says."""
+    index_url: str | None = None
+    index_secret: str | None = None
+    """Secret with the keys ``username`` and ``password`` for the index."""
+    ca_bundle: str | None = None
+    """Config map whose key ``ca.crt`` holds the certificates to trust."""
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    tool: str = "pip"
+    """``pip`` or ``uv``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingress:
+    """How a service with ``ingress: true`` is reached from outside."""
+
+    class_name: str | None = None
+    host: str | None = None
+    path: str | None = None
+    tls_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """What only services have. A probe without a path asks whether the port is open."""
+
+    startup_path: str | None = None
+    readiness_path: str | None = None
+    liveness_path: str | None = None
+    """None: no liveness probe."""
+    ingress: Ingress = Ingress()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodOptions:
+    """What a stage's pods are given; the pipeline's defaults are already in it."""
+
+    cpu_limit: float = 0.0
+    """Cores; 0 sets none."""
+    memory_limit_mb: int = 0
+    """Megabytes (10^6 bytes); 0 sets none."""
+    gpu: int = 0
+    gpu_resource: str = DEFAULT_GPU_RESOURCE
+    node_selector: Pairs = ()
+    tolerations: tuple[Toleration, ...] = ()
+    image_pull_secrets: tuple[str, ...] = ()
+    image_pull_policy: str | None = None
+    service_account: str | None = None
+    labels: Pairs = ()
+    annotations: Pairs = ()
+    env: Pairs = ()
+    volumes: tuple[Volume, ...] = ()
+    install: Install = Install()
+    patches: tuple[str, ...] = ()
+    """JSON of strategic-merge patches of the pod's spec, to be applied in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run as a whole is given."""
+
+    run_timeout_seconds: int = 0
+    """0 sets no limit."""
+    parallelism: int = 0
+    """How many stages run at once; 0 sets no limit."""
+    ttl_seconds: int | None = None
+    """How long a run's objects stay after its end; None leaves them to the engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
     name: str
     module: str
@@ -41,6 +155,11 @@ class _Stage:
     """Cores; 0 means that none are asked for."""
     memory_request_mb: int = 0
     """Megabytes (10^6 bytes, as Bodywork has it); 0 means that none are asked for."""
+    image: str | None = None
+    """Takes the place of the pipeline's image."""
+    requirements_file: str | None = None
+    """Path inside the repository of a file that pip reads with ``-r``."""
+    pod: PodOptions = PodOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +181,7 @@ class ServiceStage(_Stage):
     replicas: int
     port: int
     ingress: bool
+    options: ServiceOptions = ServiceOptions()
 
 
 Stage: TypeAlias = BatchStage | ServiceStage
@@ -82,6 +202,7 @@ class Project:
     """Name of a batch stage."""
     namespace: str | None = None
     secrets_group: str | None = None
+    run: RunOptions = RunOptions()
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name; KeyError when there is none."""

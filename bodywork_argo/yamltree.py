@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -61,8 +60,7 @@ _REMEDIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A single value: what YAML takes it for, and what stands in the file."""
 
     line: int
@@ -74,24 +72,21 @@ class Scalar:
     """Written without quotes, so that YAML guessed the kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(NamedTuple):
     """A list, in the order of the file."""
 
     line: int
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A key with its value."""
 
     key: Scalar
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
-class MapNode:
+class MapNode(NamedTuple):
     """A mapping by the text of its keys, merge keys already taken in."""
 
     line: int
@@ -101,8 +96,7 @@ class MapNode:
 Node: TypeAlias = Scalar | ListNode | MapNode
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(NamedTuple):
     """The whole file; `problems` does not stop the tree from being read further."""
 
     root: Node
@@ -189,12 +183,12 @@ def _fatal(file: str, line: int, what: str, remedy: str) -> SpecError:
     return SpecError([Problem(key="", what=what, remedy=remedy, file=file, line=line)])
 
 
-@dataclass(slots=True)
 class _Open:
     """A list or mapping whose end has not come yet."""
 
-    event: yaml.CollectionStartEvent
-    children: list[Node] = field(default_factory=list)
+    def __init__(self, event: yaml.CollectionStartEvent) -> None:
+        self.event = event
+        self.children: list[Node] = []
 
 
 class _Scalars(Resolver, SafeConstructor):

@@ -148,6 +148,16 @@ def test_an_unknown_key_is_a_warning_and_strictly_an_error(
     assert told(text, strict=True) == [f"error {message}"]
 
 
+def test_a_key_for_anchors_is_the_authors_own() -> None:
+    text = edited(
+        "    batch:\n      max_completion_time_seconds: 60\n      retries: 2\n",
+        "    batch: *quick\n",
+        "x-quick: &quick {max_completion_time_seconds: 60, retries: 2}\n" + FILE,
+    )
+    assert told(text, strict=True) == []
+    assert parse(text).project == parse(FILE).project
+
+
 # --- types
 
 
