@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bodywork_argo.errors import BodyworkArgoError
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    script = DOCS / "_ext" / "cli_reference.py"
+    made = subprocess.run(
+        [sys.executable, script], capture_output=True, check=True, encoding="utf-8"
+    ).stdout
+
+    page = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+
+    assert page == made, "python docs/_ext/cli_reference.py > docs/reference/cli.md"
+
+
+def test_every_exit_code_is_explained() -> None:
+    page = (DOCS / "reference" / "exit-codes.md").read_text(encoding="utf-8")
+
+    explained = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+
+    assert explained == {0} | {error.exit_code for error in _descendants(BodyworkArgoError)}
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+
+    missing = [link for link in links if not (page.parent / link).exists()]
+
+    assert missing == []
+
+
+def _descendants(error: type[BodyworkArgoError]) -> Iterator[type[BodyworkArgoError]]:
+    for child in error.__subclasses__():
+        yield child
+        yield from _descendants(child)
