@@ -21,7 +21,6 @@ COLLECTIONS = {
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 }
-MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
@@ -75,12 +74,6 @@ class Api:
         path = f"{collection}/{metadata['name']}?fieldManager=e2e&force=true"
         label = f"apply {document['kind']} {metadata['name']}"
         self._change("PATCH", path, json.dumps(document).encode(), APPLY_PATCH, label)
-
-    def merge(self, kind: str, name: str, patch: object) -> None:
-        """Merge a change into a cluster-wide object."""
-        path = f"{COLLECTIONS[kind]}/{name}"
-        body = json.dumps(patch).encode()
-        self._change("PATCH", path, body, MERGE_PATCH, f"change {kind} {name}")
 
     def _change(self, method: str, path: str, body: bytes, kind: str, label: str) -> None:
         try:

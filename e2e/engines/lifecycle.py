@@ -169,7 +169,7 @@ class _Start:
         with self.progress.phase("install custom resources"):
             install_base(client)
             install_manifests(client, self.places)
-            _await_true("the custom resources", established(client))
+            _await_true("the custom resources", established(client, self.places))
 
     def _once(self, name: str, step: Callable[[], None]) -> None:
         done = self.places.run / "done" / name

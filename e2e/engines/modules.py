@@ -109,7 +109,13 @@ ARGO = Module(
     folder="argo",
     source=_ARGO,
     programs=_commands(_ARGO, "workflow-controller", "argoexec", "argo"),
-    stamps=(f"{_ARGO}.version={{version}}",),
+    # All four, or Argo adds "+unknown" to its version.
+    stamps=(
+        f"{_ARGO}.version={{version}}",
+        f"{_ARGO}.gitTag={{version}}",
+        f"{_ARGO}.gitCommit=module",
+        f"{_ARGO}.gitTreeState=clean",
+    ),
     manifests=(
         "manifests/base/crds/full/argoproj.io_*.yaml",
         "manifests/cluster-install-no-crds/workflow-controller-rbac/workflow-aggregate-roles.yaml",

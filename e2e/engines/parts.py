@@ -153,6 +153,8 @@ def _apiserver(places: Places) -> Part:
         f"--kubelet-client-key={made.file('kubelet-client.key')}",
         "--kubelet-preferred-address-types=InternalIP",
         "--profiling=false",
+        # The big custom resources keep it busy collecting garbage; memory is what there is.
+        environment={"GOGC": "300"},
     )
 
 
@@ -186,7 +188,7 @@ def _control_plane(places: Places) -> tuple[Part, Part]:
 def _kubelet(places: Places) -> Part:
     def ready() -> bool:
         node = api(places).get(f"/api/v1/nodes/{NODE_NAME}")
-        conditions = node["status"].get("conditions", []) if node else []
+        conditions = (node["status"].get("conditions") or []) if node else []
         return any((c["type"], c["status"]) == ("Ready", "True") for c in conditions)
 
     return _part(
