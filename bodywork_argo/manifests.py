@@ -14,7 +14,7 @@ import yaml
 
 try:
     from yaml import CSafeDumper as _BaseDumper
-except ImportError:  # PyYAML built without libyaml
+except ImportError:  # pragma: no cover - PyYAML built without libyaml
     from yaml import SafeDumper as _BaseDumper  # type: ignore[assignment]
 
 Manifest: TypeAlias = dict[str, Any]
