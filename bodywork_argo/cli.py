@@ -5,7 +5,6 @@ Modules that a command needs are imported in it: `--help` and `validate` start f
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -145,6 +144,8 @@ def validate(**words: Any) -> None:
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table")
 def plan(output: str, image: str | None, **words: Any) -> None:
     """Show what would run, whatever the engine."""
+    import json
+
     from bodywork_argo.manifests import to_yaml
     from bodywork_argo.plan import to_document
     from bodywork_argo.terminal import Terminal
