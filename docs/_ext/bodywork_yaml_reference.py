@@ -69,8 +69,8 @@ that is wrong with it at once, each problem as `FILE:LINE: KEY: what is wrong; w
   is called `project`) and that of Bodywork 3's release candidates (1.0 with `namespace` or
   `secrets_group` under `project`) are read.
 - **Unknown keys** are ignored with a warning (Bodywork ignores them silently). They are errors
-  under `kubernetes`, and with `--strict` everywhere. Keys that start with `x-` are your own, to hold
-  what anchors refer to.
+  under `kubernetes`, and with `--strict` everywhere. Keys that start with `x-` are your own, to
+  hold what anchors refer to.
 - **YAML 1.1** is the language, so `no`, `on` and `yes` are booleans, `010` is eight and `1e3` is
   text: put quotes around what is meant as text. Anchors, aliases and merge keys work. A key that
   stands twice is an error, and so is one without a value.
