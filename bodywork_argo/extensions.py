@@ -117,12 +117,13 @@ def _check_limit(
     asked, allowed = stage.get(request), _need(blocks, limit)
     if not asked or not allowed or asked <= allowed:
         return
-    own = block is not None and limit.name in block.values
-    place = block.place_of(limit) if block is not None and own else stage.place_of(request)
-    place.error(
-        f"makes '{limit.name}' {allowed:g} less than '{request.name}' {asked:g}",
-        "raise the limit or ask for less",
-    )
+    remedy = "raise the limit or ask for less"
+    if block is not None and limit.name in block.values:
+        what = f"is {allowed:g}, less than '{request.name}' {asked:g}"
+        block.place_of(limit).error(what, remedy)
+    else:
+        what = f"is {asked:g}, more than the pipeline's '{limit.name}' {allowed:g}"
+        stage.place_of(request).error(what, remedy)
 
 
 def _check_variables(stage: Reading, blocks: Sequence[Reading]) -> None:

@@ -25,7 +25,11 @@ Data: TypeAlias = "str | int | float | bool | list[Data] | dict[str, Data] | Non
 _OURS = frozenset(
     {"activeDeadlineSeconds", "ephemeralContainers", "initContainers", "restartPolicy"}
 )
-_OURS_IN_CONTAINER = {"args": "args", "command": "executable_module_path", "image": "image"}
+_OURS_IN_CONTAINER = {
+    "args": "use the stage's 'args'",
+    "command": "use 'executable_module_path'",
+    "image": "use 'docker_image', or 'image' of the stage's block",
+}
 _INTO_THE_NODE = frozenset({"hostIPC", "hostNetwork", "hostPID", "hostPath", "privileged"})
 
 
@@ -90,7 +94,7 @@ def _key_faults(name: str, value: Node, place: Place) -> Iterator[Fault]:
     if name == "automountServiceAccountToken" and not _is(value, False):
         yield place, "would give the stage a token of the cluster", "remove it"
     elif name in ("serviceAccount", "serviceAccountName"):
-        yield place, "is not for a patch", "write 'kubernetes: service_account: NAME'"
+        yield place, "is not for a patch", "use 'service_account' beside 'patch'"
     elif name == "serviceAccountToken":
         yield place, "would give the stage a token of the cluster", "remove it"
     elif "secret" in name.lower() and name != "imagePullSecrets":
@@ -133,10 +137,14 @@ def _containers_faults(node: Node, place: Place, volumes: set[str]) -> Iterator[
 
 def _container_faults(node: Node, place: Place, volumes: set[str]) -> Iterator[Fault]:
     if not isinstance(node, MapNode) or _text(node, "name") != MAIN_CONTAINER:
-        yield place, "is not the stage's own container", f"write 'name: {MAIN_CONTAINER}'"
+        yield (
+            place,
+            "is not the stage's own container",
+            f"write 'name: {MAIN_CONTAINER}', the only one",
+        )
         return
     for name in sorted(_OURS_IN_CONTAINER.keys() & node.entries.keys()):
-        yield place.at(name), "is not for a patch", f"write '{_OURS_IN_CONTAINER[name]}' instead"
+        yield place.at(name), "is not for a patch", _OURS_IN_CONTAINER[name]
     for volume, where in _named(node, "volumeMounts", place):
         if volume not in volumes:
             yield (

@@ -134,7 +134,7 @@ ENV = Field(
     name="env",
     type=mapping(
         checks.free_variable,
-        text(checks.no_credential, secret=True),
+        text(checks.no_credential, secret=True, words="text, in quotes"),
         words="mapping of texts",
         example='env: {OMP_NUM_THREADS: "4"}',
         secret=True,

@@ -176,7 +176,8 @@ def volume(reading: Reading) -> Volume | None:
     sources = [kind for kind in VolumeKind if kind.value in reading.values]
     if len(sources) != 1:
         kinds = ", ".join(kind.value for kind in VolumeKind)
-        reading.place.error(f"comes from {len(sources) or 'no'} places", f"write one of {kinds}")
+        where = f"{len(sources)} places" if sources else "nowhere"
+        reading.place.error(f"comes from {where}", f"write one of {kinds}")
         return None
     return Volume(
         name=reading.need(VOLUME_NAME),

@@ -187,12 +187,12 @@ def test_a_batch_stage_is_still_a_batch_stage() -> None:
         ("retries: 1", "retries: is not a known key; it belongs under 'stages.<name>.batch'"),
         (
             "cpu_limit: 0.1",
-            "cpu_limit: makes 'cpu_limit' 0.1 less than 'cpu_request' 0.5; "
+            "cpu_limit: is 0.1, less than 'cpu_request' 0.5; "
             "raise the limit or ask for less",
         ),
         (
             "memory_limit_mb: 249",
-            "memory_limit_mb: makes 'memory_limit_mb' 249 less than 'memory_request_mb' 250; "
+            "memory_limit_mb: is 249, less than 'memory_request_mb' 250; "
             "raise the limit or ask for less",
         ),
         ("gpu_resource: gpu", "gpu_resource: is the text 'gpu'; write DOMAIN/NAME, such as "
@@ -216,7 +216,7 @@ def test_a_batch_stage_is_still_a_batch_stage() -> None:
          "engine would substitute; write it another way"),
         ("env: {PATH: /bin}", "env.PATH: is a variable that every stage is given anyway; "
          "choose another name"),
-        ("env: {A: 1}", "env.A: is a whole number; write text"),
+        ("env: {A: 1}", "env.A: is a whole number; write text, in quotes"),
         ("env: {A: AKIAQ2W3Q2W3Q2W3Q2W3}", "env.A: holds what looks like a credential, which all "
          "who read the repository see; hand it to the stage by 'secrets'"),
         ("image_pull_policy: never", "image_pull_policy: is the text 'never'; "
@@ -233,7 +233,7 @@ def test_a_batch_stage_is_still_a_batch_stage() -> None:
          "only; add 'effect: NoExecute'"),
         ("tolerations: [a]", "tolerations[0]: is the text 'a'; write a mapping of keys: "
          "key, operator, value, effect, seconds"),
-        ("volumes: [{name: a, path: /a}]", "volumes[0]: comes from no places; "
+        ("volumes: [{name: a, path: /a}]", "volumes[0]: comes from nowhere; "
          "write one of claim, secret, config_map, empty_mb"),
         ("volumes: [{name: a, path: /a, claim: b, secret: c}]", "volumes[0]: comes from 2 places; "
          "write one of claim, secret, config_map, empty_mb"),
@@ -289,7 +289,7 @@ def test_what_a_services_block_can_not_have_is_refused(block: str, message: str)
 
 def test_a_limit_of_the_pipeline_is_held_against_each_stage() -> None:
     assert refused(with_blocks("cpu_limit: 0.7")) == [
-        "26 stages.train.cpu_request: makes 'cpu_limit' 0.7 less than 'cpu_request' 1; "
+        "26 stages.train.cpu_request: is 1, more than the pipeline's 'cpu_limit' 0.7; "
         "raise the limit or ask for less"
     ]
 

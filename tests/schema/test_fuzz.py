@@ -17,9 +17,14 @@ from hypothesis import strategies as st
 from bodywork_argo.errors import SpecError
 from bodywork_argo.schema import Parsed, parse_project
 from tests.schema.cases import FILE
+from tests.schema.test_extensions import ALL, with_blocks
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
-SEEDS = [FILE.encode(), *(path.read_bytes() for path in sorted(CORPUS.glob("*.yaml")))]
+SEEDS = [
+    FILE.encode(),
+    with_blocks(ALL, ALL, "probes: {startup: /up}, ingress: {host: example.org}").encode(),
+    *(path.read_bytes() for path in sorted(CORPUS.glob("*.yaml"))),
+]
 VALID_TREES = [yaml.safe_load(seed) for seed in SEEDS if seed.strip()]
 
 Change: TypeAlias = Callable[[object, object], None]
@@ -46,7 +51,8 @@ KEYS = [
     "run_on_failure", "namespace", "secrets_group", "usage_stats", "executable_module_path",
     "cpu_request", "memory_request_mb", "requirements", "secrets", "batch", "service", "retries",
     "max_completion_time_seconds", "max_startup_time_seconds", "replicas", "port", "ingress",
-    "log_level", "kubernetes", "<<",
+    "log_level", "kubernetes", "<<", "patch", "volumes", "tolerations", "install", "env", "labels",
+    "probes", "containers", "name", "path", "secret", "gpu", "cpu_limit", "$patch",
 ]  # fmt: skip
 names = st.sampled_from(KEYS) | scalars
 values = st.recursive(

@@ -53,7 +53,7 @@ def test_a_harmless_patch_is_taken_as_it_is(patch: str) -> None:
         ("{automountServiceAccountToken: [false]}", ".automountServiceAccountToken: would give "
          "the stage a token of the cluster; remove it"),
         ("{serviceAccountName: x}", ".serviceAccountName: is not for a patch; "
-         "write 'kubernetes: service_account: NAME'"),
+         "use 'service_account' beside 'patch'"),
         ("{volumes: [{name: x, projected: {sources: [{serviceAccountToken: {path: t}}]}}]}",
          ".volumes[0].projected.sources[0].serviceAccountToken: would give the stage a token of "
          "the cluster; remove it"),
@@ -68,13 +68,13 @@ def test_a_harmless_patch_is_taken_as_it_is(patch: str) -> None:
          "'bodywork'; choose another name"),
         ("{containers: main}", ".containers: is no list; write 'containers: [{name: main, ...}]'"),
         ("{containers: [main]}", ".containers[0]: is not the stage's own container; "
-         "write 'name: main'"),
+         "write 'name: main', the only one"),
         ("{containers: [{name: sidecar}]}", ".containers[0]: is not the stage's own container; "
-         "write 'name: main'"),
+         "write 'name: main', the only one"),
         ("{containers: [{name: main, image: x}]}", ".containers[0].image: is not for a patch; "
-         "write 'image' instead"),
+         "use 'docker_image', or 'image' of the stage's block"),
         ("{containers: [{name: main, command: [sh]}]}", ".containers[0].command: is not for a "
-         "patch; write 'executable_module_path' instead"),
+         "patch; use 'executable_module_path'"),
         ("{containers: [{name: main, volumeMounts: [{name: git-key}]}]}",
          ".containers[0].volumeMounts[0]: mounts volume 'git-key', which this patch does not "
          "define; define it under the patch's 'volumes'"),
