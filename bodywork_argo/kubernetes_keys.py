@@ -15,7 +15,6 @@ RUN_TIMEOUT = Field(
     example="86400",
     unit="seconds",
     doc="How long a run may take as a whole; 0 sets no limit.",
-    engines=_CLUSTER,
 )
 PARALLELISM = Field(
     name="parallelism",

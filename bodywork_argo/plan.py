@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
+from bodywork_argo.spec import Ingress, Pairs, RunOptions, Toleration, Volume
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
@@ -60,10 +62,11 @@ class PlainEnv:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretEnv:
-    """A variable filled from the key `name` of `secret`."""
+    """A variable filled from a key of a secret."""
 
     name: str
     secret: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,25 @@ Env: TypeAlias = PlainEnv | SecretEnv | RunNameEnv | ServiceUrlEnv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a stage's containers ask for and may use at most; 0 leaves a value out.
+
+    Both containers of a pod carry them: a namespace with a quota refuses pods in which one has
+    none, and the pod as a whole asks for the larger of the two.
+    """
+
+    cpu_request: float = 0.0
+    """Cores."""
+    memory_request_mb: int = 0
+    """Megabytes, 10^6 bytes."""
+    cpu_limit: float = 0.0
+    memory_limit_mb: int = 0
+    gpu: int = 0
+    gpu_resource: str = ""
+    """Name by which the cluster counts its GPUs, such as ``nvidia.com/gpu``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """One stage's image, commands and environment."""
 
@@ -98,8 +120,38 @@ class Container:
     execute: tuple[str, ...]
     """Options of ``runner.py exec`` without those that `exec_command` adds."""
     env: tuple[Env, ...] = ()
-    cpu_request: float = 0.0
-    memory_request_mb: int = 0
+    """Variables of the module."""
+    prepare_env: tuple[Env, ...] = ()
+    """Variables of prepare alone; the module sees none of them."""
+    ca_bundle: str | None = None
+    """Config map whose key ``ca.crt`` holds the certificates that prepare trusts."""
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """What a stage's pods are given beside their containers."""
+
+    node_selector: Pairs = ()
+    tolerations: tuple[Toleration, ...] = ()
+    image_pull_secrets: tuple[str, ...] = ()
+    image_pull_policy: str | None = None
+    service_account: str | None = None
+    labels: Pairs = ()
+    annotations: Pairs = ()
+    volumes: tuple[Volume, ...] = ()
+    patches: tuple[str, ...] = ()
+    """JSON of strategic-merge patches of the pod's spec, applied last and in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """Paths asked by HTTP; None asks whether the port is open."""
+
+    startup_path: str | None = None
+    readiness_path: str | None = None
+    liveness_path: str | None = None
+    """None: no liveness probe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +162,7 @@ class BatchTask:
     name: str
     """DNS-1123 label, unique in the plan."""
     container: Container
+    pod: Pod
     retries: int
     time_limit_seconds: int
     """Of the module, for each attempt; 0 means none. Already among `container.execute`."""
@@ -125,12 +178,15 @@ class ServiceTask:
     name: str
     """DNS-1035 label, unique in the plan; the host name of the service."""
     container: Container
+    pod: Pod
     port: int
     replicas: int
     startup_seconds: int
     """From the start of the module to the first answer on its port."""
     install_timeout_seconds: int
-    ingress: bool
+    ingress: Ingress | None
+    """How it is reached from outside the cluster, if it is."""
+    probes: Probes = Probes()
     aliases: tuple[str, ...] = ()
     """Further names by which the service is reached."""
 
@@ -167,6 +223,7 @@ class Plan:
     steps: tuple[Step, ...]
     on_failure: BatchTask | None = None
     namespace: str | None = None
+    run: RunOptions = RunOptions()
     keep_services: bool = False
     """Whether services that live inside their run (local backend) stay up when it has ended."""
 
@@ -195,6 +252,8 @@ class Site:
     runner: str
     workspace: str
     termination_log: str
+    ca_bundle: str = ""
+    """Where the certificates of `Container.ca_bundle` are mounted."""
 
 
 def prepare_command(
@@ -212,6 +271,7 @@ def prepare_command(
         f"--termination-log={site.termination_log}",
         f"--repository={repository}",
         f"--commit={commit}",
+        *([f"--ca-bundle={site.ca_bundle}"] if container.ca_bundle else []),
         *container.prepare,
     )
 

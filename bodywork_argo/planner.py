@@ -16,6 +16,9 @@ from bodywork_argo.plan import (
     Env,
     PlainEnv,
     Plan,
+    Pod,
+    Probes,
+    Resources,
     RunNameEnv,
     SecretEnv,
     ServiceStep,
@@ -24,7 +27,15 @@ from bodywork_argo.plan import (
     Source,
     Step,
 )
-from bodywork_argo.spec import BatchStage, Dialect, Project, ServiceStage, Stage
+from bodywork_argo.spec import (
+    BatchStage,
+    Dialect,
+    Install,
+    PodOptions,
+    Project,
+    ServiceStage,
+    Stage,
+)
 
 DEFAULT_INSTALL_TIMEOUT_SECONDS = 900
 
@@ -40,7 +51,8 @@ class PlanOptions:
     image: str | None = None
     """Takes the place of every stage's image."""
     namespace: str | None = None
-    install_timeout_seconds: int = DEFAULT_INSTALL_TIMEOUT_SECONDS
+    install_timeout_seconds: int | None = None
+    """Takes the place of what the file says; without either it is 900."""
     keep_services: bool = False
 
 
@@ -55,6 +67,7 @@ def make_plan(project: Project, source: Source, options: PlanOptions | None = No
         steps=_steps(project, plan_stage),
         on_failure=plan_stage.failure_task(),
         namespace=options.namespace or project.namespace,
+        run=project.run,
         keep_services=options.keep_services,
     )
 
@@ -105,9 +118,10 @@ class _StagePlanner:
             stage=stage.name,
             name=self._free_name(stage_label(stage.name)),
             container=self._container(stage, flags),
+            pod=_pod(stage.pod),
             retries=stage.retries,
             time_limit_seconds=stage.max_completion_time_seconds,
-            install_timeout_seconds=self._options.install_timeout_seconds,
+            install_timeout_seconds=self._install_timeout(stage),
         )
 
     def new_services(self, stages: Iterable[ServiceStage]) -> tuple[ServiceTask, ...]:
@@ -128,11 +142,17 @@ class _StagePlanner:
             stage=stage.name,
             name=self._free_name(stage_label(stage.name)),
             container=self._container(stage, []),
+            pod=_pod(stage.pod),
             port=stage.port,
             replicas=stage.replicas,
             startup_seconds=stage.max_startup_time_seconds,
-            install_timeout_seconds=self._options.install_timeout_seconds,
-            ingress=stage.ingress,
+            install_timeout_seconds=self._install_timeout(stage),
+            ingress=stage.options.ingress if stage.ingress else None,
+            probes=Probes(
+                startup_path=stage.options.startup_path,
+                readiness_path=stage.options.readiness_path,
+                liveness_path=stage.options.liveness_path,
+            ),
             aliases=self._aliases(stage),
         )
 
@@ -153,39 +173,50 @@ class _StagePlanner:
 
     def _container(self, stage: Stage, flags: list[str]) -> Container:
         plain = {
+            **dict(stage.pod.env),
             "BODYWORK_PIPELINE": self._project.name,
             "BODYWORK_STAGE": stage.name,
             "BODYWORK_LOG_LEVEL": self._project.log_level,
         }
-        awkward = [(k, v) for k, v in plain.items() if _ENGINE_SYNTAX.search(v)]
+        awkward = {name: value for name, value in plain.items() if _ENGINE_SYNTAX.search(value)}
         return Container(
-            image=self._options.image or self._project.docker_image,
+            image=self._options.image or stage.image or self._project.docker_image,
             module=stage.module,
             prepare=self._prepare_options(stage),
             execute=(
                 encoded_option("module", stage.module),
                 *self._directory_option(),
                 *(encoded_option("arg", text) for text in stage.args),
-                *(f"--env64={name}={_base64(value)}" for name, value in awkward),
+                *(f"--env64={name}={_base64(value)}" for name, value in awkward.items()),
                 *flags,
             ),
             env=(
-                *(SecretEnv(name=ref.variable, secret=ref.secret) for ref in stage.secrets),
-                *(PlainEnv(name=k, value=v) for k, v in plain.items() if (k, v) not in awkward),
+                *_secret_env(stage),
+                *(PlainEnv(name=k, value=v) for k, v in plain.items() if k not in awkward),
                 RunNameEnv(name="BODYWORK_RUN"),
                 *self._service_addresses(),
             ),
-            cpu_request=stage.cpu_request,
-            memory_request_mb=stage.memory_request_mb,
+            prepare_env=_index_credentials(stage.pod.install),
+            ca_bundle=stage.pod.install.ca_bundle,
+            resources=_resources(stage),
         )
 
     def _prepare_options(self, stage: Stage) -> tuple[str, ...]:
+        install = stage.pod.install
+        file = stage.requirements_file
         return (
             *self._directory_option(),
             *(encoded_option("requirement", text) for text in stage.requirements),
+            *([encoded_option("requirements-file", file)] if file else []),
             *(["--notebook"] if stage.module.endswith(".ipynb") else []),
-            f"--time-limit={self._options.install_timeout_seconds}",
+            *([f"--installer={install.tool}"] if install.tool != "pip" else []),
+            *_network_options(install),
+            f"--time-limit={self._install_timeout(stage)}",
         )
+
+    def _install_timeout(self, stage: Stage) -> int:
+        asked = (self._options.install_timeout_seconds, stage.pod.install.timeout_seconds)
+        return next((s for s in asked if s is not None), DEFAULT_INSTALL_TIMEOUT_SECONDS)
 
     def _directory_option(self) -> tuple[str, ...]:
         directory = self._source.directory
@@ -200,6 +231,57 @@ class _StagePlanner:
             )
             for stage in self._services
         )
+
+
+def _secret_env(stage: Stage) -> tuple[Env, ...]:
+    """Return variables from secrets; the variable's name is the key (as Bodywork has it)."""
+    return tuple(
+        SecretEnv(name=ref.variable, secret=ref.secret, key=ref.variable) for ref in stage.secrets
+    )
+
+
+def _index_credentials(install: Install) -> tuple[Env, ...]:
+    keys = {"BODYWORK_INDEX_USERNAME": "username", "BODYWORK_INDEX_PASSWORD": "password"}
+    if install.index_secret is None:
+        return ()
+    return tuple(
+        SecretEnv(name=name, secret=install.index_secret, key=key) for name, key in keys.items()
+    )
+
+
+def _network_options(install: Install) -> tuple[str, ...]:
+    values = {
+        "index-url": install.index_url,
+        "http-proxy": install.http_proxy,
+        "https-proxy": install.https_proxy,
+        "no-proxy": install.no_proxy,
+    }
+    return tuple(encoded_option(name, value) for name, value in values.items() if value)
+
+
+def _resources(stage: Stage) -> Resources:
+    return Resources(
+        cpu_request=stage.cpu_request,
+        memory_request_mb=stage.memory_request_mb,
+        cpu_limit=stage.pod.cpu_limit,
+        memory_limit_mb=stage.pod.memory_limit_mb,
+        gpu=stage.pod.gpu,
+        gpu_resource=stage.pod.gpu_resource if stage.pod.gpu else "",
+    )
+
+
+def _pod(options: PodOptions) -> Pod:
+    return Pod(
+        node_selector=options.node_selector,
+        tolerations=options.tolerations,
+        image_pull_secrets=options.image_pull_secrets,
+        image_pull_policy=options.image_pull_policy,
+        service_account=options.service_account,
+        labels=options.labels,
+        annotations=options.annotations,
+        volumes=options.volumes,
+        patches=options.patches,
+    )
 
 
 def _base64(text: str) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     import subprocess
     from typing import Any, Callable, Mapping, NoReturn
 
-SECRETS = ("BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME")
+SECRETS = (
+    *("BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME"),
+    *("BODYWORK_INDEX_USERNAME", "BODYWORK_INDEX_PASSWORD"),
+)
 MESSAGE_BYTES = 32 * 1024
 LOG_BYTES = 4096  # the kubelet keeps no more of a termination log
 INT, KILL, ALARM, TERM = 2, 9, 14, 15  # importing signal takes longer than all of `exec`
@@ -590,6 +593,7 @@ def write_private(folder: str, name: str, text: str, mode: int) -> str:
 PREPARE = (
     "workspace repository commit ref directory requirement requirements-file notebook? installer"
     " known-hosts ssh-key only time-limit termination-log"
+    " index-url http-proxy https-proxy no-proxy ca-bundle"
 )
 
 
@@ -601,12 +605,43 @@ def prepare(options: Options) -> int:
     secrets = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
     supervisor = Supervisor(options.seconds("time-limit"))
     workspace = Workspace(options)
+    reach_network(options)
     if options.text("only") != "packages":
         fetch_repository(options, workspace, supervisor, secrets)
     if options.text("only") != "repository":
         make_venv(workspace.path("venv"))
-        install(options, workspace, supervisor)
+        install(options, workspace, supervisor, secrets)
     return 0
+
+
+def reach_network(options: Options) -> None:
+    """Tell git, pip and uv about proxies and authorities through what they all read."""
+    for name in ("http-proxy", "https-proxy", "no-proxy"):
+        if options.text(name):
+            variable = name.replace("-", "_")
+            os.environ[variable] = os.environ[variable.upper()] = options.text(name)
+    bundle = options.text("ca-bundle")
+    if bundle and not os.path.isfile(bundle):
+        raise RunnerError(f"there are no certificates at {bundle}: the key must be `ca.crt`")
+    if bundle:
+        for name in ("GIT_SSL_CAINFO", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+            os.environ[name] = bundle
+
+
+def index_url(url: str, secrets: Mapping[str, str]) -> str:
+    """Return the address of a package index with the credentials that go with it.
+
+    >>> index_url("https://i.example/simple", {"BODYWORK_INDEX_PASSWORD": "a/b"})
+    'https://x-access-token:a%2Fb@i.example/simple'
+    """
+    password = secrets.get("BODYWORK_INDEX_PASSWORD")
+    if password is None:
+        return url
+    from urllib.parse import quote
+
+    user = secrets.get("BODYWORK_INDEX_USERNAME") or "x-access-token"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 def fetch_repository(
@@ -655,9 +690,14 @@ def make_venv(path: str) -> None:
         write(os.path.join(path, library), f"import site;{folders}\n")
 
 
-def install(options: Options, workspace: Workspace, supervisor: Supervisor) -> None:
+def install(
+    options: Options, workspace: Workspace, supervisor: Supervisor, secrets: Mapping[str, str]
+) -> None:
     """Install the stage's requirements, then what a notebook needs; nothing when there is none."""
-    installer = Installer(options.text("installer", "pip"), workspace, supervisor)
+    index = options.text("index-url")
+    if index:
+        index = index_url(index, secrets)
+    installer = Installer(options.text("installer", "pip"), workspace, supervisor, index)
     wanted = requirements(options)
     if options.text("requirements-file"):
         wanted += ["-r", workspace.find(options.text("requirements-file"), "requirements file")]
@@ -680,7 +720,7 @@ def requirements(options: Options) -> list[str]:
 class Installer:
     """Install packages into the workspace's environment."""
 
-    def __init__(self, name: str, workspace: Workspace, supervisor: Supervisor) -> None:
+    def __init__(self, name: str, workspace: Workspace, supervisor: Supervisor, index: str) -> None:
         if name not in ("pip", "uv"):
             raise UsageError(f"--installer must be pip or uv, not {name!r}")
         self._name = name
@@ -690,6 +730,8 @@ class Installer:
         self._env = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
         self._env.update(PIP_USER="0", VIRTUAL_ENV=workspace.path("venv"))
         self._env.pop("PYTHONHOME", None)
+        if index:
+            self._env.update(PIP_INDEX_URL=index, UV_DEFAULT_INDEX=index)
 
     def has(self, module: str) -> bool:
         """Return whether the environment has a module."""

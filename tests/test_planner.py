@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,9 @@ from bodywork_argo.plan import (
     Pinned,
     PlainEnv,
     Plan,
+    Pod,
+    Probes,
+    Resources,
     RunNameEnv,
     SecretEnv,
     ServiceTask,
@@ -24,7 +28,20 @@ from bodywork_argo.plan import (
     to_document,
 )
 from bodywork_argo.planner import PlanOptions, encoded_option, make_plan
-from bodywork_argo.spec import BatchStage, Dialect, SecretRef
+from bodywork_argo.spec import (
+    BatchStage,
+    Dialect,
+    Ingress,
+    Install,
+    PodOptions,
+    RunOptions,
+    SecretRef,
+    ServiceOptions,
+    ServiceStage,
+    Toleration,
+    Volume,
+    VolumeKind,
+)
 from tests.projects import COMMIT, PINNED, batch, five_stages, plan_of, project, service
 
 SITE = Site(python="python3", runner="/r.py", workspace="/w", termination_log="/t")
@@ -98,7 +115,7 @@ def test_the_failure_stage_has_its_secrets_and_the_common_variables() -> None:
     assert plan.on_failure is not None
     env = plan.on_failure.container.env
     assert env[:4] == (
-        SecretEnv(name="TOKEN", secret="chat"),
+        SecretEnv(name="TOKEN", secret="chat", key="TOKEN"),
         PlainEnv(name="BODYWORK_PIPELINE", value="shop"),
         PlainEnv(name="BODYWORK_STAGE", value="tell"),
         PlainEnv(name="BODYWORK_LOG_LEVEL", value="INFO"),
@@ -151,6 +168,101 @@ def test_options_override_image_namespace_and_install_timeout() -> None:
         assert task.container.image == "mine:1"
         assert task.install_timeout_seconds == 5
         assert "--time-limit=5" in task.container.prepare
+
+
+POD = PodOptions(
+    cpu_limit=2.0,
+    memory_limit_mb=512,
+    gpu=1,
+    node_selector=(("pool", "gpu"),),
+    tolerations=(Toleration(key="gpu", operator="Exists"),),
+    image_pull_secrets=("registry",),
+    image_pull_policy="Always",
+    service_account="trainer",
+    labels=(("team", "ml"),),
+    annotations=(("example.org/owner", "ml"),),
+    env=(("PLAIN", "1"), ("AWKWARD", "$(PATH)"), ("BODYWORK_STAGE", "mine")),
+    volumes=(Volume(name="v", path="/data", kind=VolumeKind.CLAIM, source="claim"),),
+    install=Install(
+        timeout_seconds=60,
+        index_url="https://i.example/{{x}}",
+        index_secret="index",
+        ca_bundle="authorities",
+        https_proxy="http://p.example:1",
+        tool="uv",
+    ),
+    patches=('{"hostNetwork":false}',),
+)
+
+
+def with_pod(stage: BatchStage | ServiceStage) -> BatchStage | ServiceStage:
+    return replace(stage, pod=POD, image="own:1", requirements_file="needs.txt")
+
+
+def test_what_a_stages_block_says_reaches_its_task() -> None:
+    task = only_batch(plan_of("a", with_pod(batch("a"))))
+    container = task.container
+    assert container.image == "own:1"
+    assert container.resources == Resources(
+        cpu_request=0.5, memory_request_mb=100, cpu_limit=2.0, memory_limit_mb=512, gpu=1,
+        gpu_resource="nvidia.com/gpu",
+    )  # fmt: skip
+    assert task.pod == Pod(
+        node_selector=POD.node_selector,
+        tolerations=POD.tolerations,
+        image_pull_secrets=("registry",),
+        image_pull_policy="Always",
+        service_account="trainer",
+        labels=POD.labels,
+        annotations=POD.annotations,
+        volumes=POD.volumes,
+        patches=POD.patches,
+    )
+
+
+def test_only_prepare_is_told_how_to_install() -> None:
+    task = only_batch(plan_of("a", with_pod(batch("a"))))
+    assert task.install_timeout_seconds == 60
+    assert task.container.prepare == (
+        "--requirements-file=needs.txt",
+        "--installer=uv",
+        f"--index-url64={base64.b64encode(b'https://i.example/{{x}}').decode()}",
+        "--https-proxy=http://p.example:1",
+        "--time-limit=60",
+    )
+    assert task.container.prepare_env == (
+        SecretEnv(name="BODYWORK_INDEX_USERNAME", secret="index", key="username"),
+        SecretEnv(name="BODYWORK_INDEX_PASSWORD", secret="index", key="password"),
+    )
+    command = prepare_command(
+        task.container, replace(SITE, ca_bundle="/ca/ca.crt"), repository="R", commit="C"
+    )
+    assert "--ca-bundle=/ca/ca.crt" in command
+    assert not [option for option in task.container.execute if "i.example" in option]
+
+
+def test_plain_variables_travel_safely_and_never_hide_our_own() -> None:
+    container = only_batch(plan_of("a", with_pod(batch("a")))).container
+    assert PlainEnv(name="PLAIN", value="1") in container.env
+    assert PlainEnv(name="BODYWORK_STAGE", value="a") in container.env
+    assert f"--env64=AWKWARD={base64.b64encode(b'$(PATH)').decode()}" in container.execute
+    assert len({env.name for env in container.env}) == len(container.env)
+
+
+def test_a_service_has_its_probes_and_the_ingress_that_was_asked_for() -> None:
+    options = ServiceOptions(
+        startup_path="/up", readiness_path="/ready", ingress=Ingress(host="h.example")
+    )
+    closed = replace(service("s"), options=options)
+    for stage, ingress in ((closed, None), (replace(closed, ingress=True), options.ingress)):
+        (task,) = plan_of("s", stage).services()
+        assert task.probes == Probes(startup_path="/up", readiness_path="/ready")
+        assert task.ingress == ingress
+
+
+def test_what_is_said_of_the_run_reaches_the_plan() -> None:
+    run = RunOptions(run_timeout_seconds=1, parallelism=2, ttl_seconds=3)
+    assert make_plan(replace(project("a", batch("a")), run=run), PINNED).run == run
 
 
 def test_the_namespace_of_the_file_is_kept() -> None:

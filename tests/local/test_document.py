@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,21 @@ import pytest
 from bodywork_argo.errors import EngineError
 from bodywork_argo.manifests import to_yaml
 from bodywork_argo.plan import Plan
-from bodywork_argo.spec import SecretRef
+from bodywork_argo.spec import (
+    Install,
+    PodOptions,
+    RunOptions,
+    SecretRef,
+    ServiceOptions,
+    Volume,
+    VolumeKind,
+)
 from bodywork_argo_adapters.local import LocalBackend
 from bodywork_argo_adapters.local.document import read_document
 from tests.projects import PARAMETER, RESOLVED, batch, five_stages, plan_of, service
 
 GOLDEN = Path(__file__).parent / "golden"
+VOLUME = Volume(name="v", path="/data", kind=VolumeKind.CLAIM, source="c")
 PLANS = {
     "five-stages": five_stages(),
     "parameter": plan_of("a", batch("a"), source=PARAMETER),
@@ -56,6 +66,24 @@ def test_what_is_different_on_a_laptop_is_told() -> None:
     assert problems(plan_of("s", stage)) == [
         "note: stages.s.service.replicas: is 2; the local backend starts one process"
     ]
+
+
+def test_keys_without_use_on_a_laptop_are_told_in_one_note() -> None:
+    pod = PodOptions(gpu=1, volumes=(VOLUME,), install=Install(index_secret="i"))
+    one, two = (replace(batch(name), pod=pod) for name in "ab")
+    other = replace(service("s"), options=ServiceOptions(liveness_path="/live"))
+    plan = replace(plan_of("a, b >> s", one, two, other), run=RunOptions(ttl_seconds=60))
+    assert problems(plan) == [
+        "note: the local backend has no use for these kubernetes keys: gpu (a, b); "
+        "volumes (a, b); install.index_secret (a, b); probes.liveness (s); ttl_seconds"
+    ]
+
+
+def test_what_the_run_as_a_whole_is_given_is_in_the_document() -> None:
+    run = RunOptions(parallelism=3, run_timeout_seconds=60)
+    (document,) = LocalBackend().compile(replace(five_stages(), run=run), "x").documents
+    read = read_document(document)
+    assert (read.parallelism, read.timeout_seconds) == (3, 60)
 
 
 def test_a_ref_resolved_while_the_run_goes_on_is_refused() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from bodywork_argo.backend import Compiled, Phase, RunRef, RunStatus
 from bodywork_argo.errors import EngineError
 from bodywork_argo.plan import Plan
 from bodywork_argo.planner import PlanOptions
-from bodywork_argo.spec import SecretRef
+from bodywork_argo.spec import RunOptions, SecretRef, ServiceOptions
 from bodywork_argo.testing import Publish
 from bodywork_argo_adapters.local import LocalBackend, processes
 from bodywork_argo_adapters.local.folder import RunFolder
@@ -121,6 +122,64 @@ def test_a_service_that_never_listens_fails_within_its_start_up_time(
     last = finish(runtime, plan)
     assert last.phase is Phase.FAILED
     assert last.stages[0].reason == f"port {free_port} did not answer within 1 s"
+
+
+PICKY = """
+import http.server, time
+born = time.monotonic()
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        ready = self.path == "/health" and time.monotonic() - born > 1
+        self.send_response(200 if ready else 503)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize(("path", "phase"), [("/health", "succeeded"), ("/other", "failed")])
+def test_a_start_up_path_has_to_answer_well(
+    runtime: LocalRuntime, publish: Publish, free_port: int, path: str, phase: str
+) -> None:
+    stage = replace(
+        service("s", port=free_port, startup=4), options=ServiceOptions(startup_path=path)
+    )
+    source = publish({"s/main.py": PICKY.format(port=free_port)})
+    last = finish(runtime, plan_of("s", stage, source=source))
+    assert last.phase.value == phase
+    if phase == "failed":
+        assert f":{free_port}/other did not answer within 4 s" in last.stages[0].reason
+
+
+def limited(plan: Plan, run: RunOptions) -> Plan:
+    return replace(plan, run=run)
+
+
+def test_a_run_over_its_time_limit_ends_and_tells_the_failure_stage(
+    runtime: LocalRuntime, publish: Publish
+) -> None:
+    source = publish(
+        {
+            "a/main.py": "import time; time.sleep(60)",
+            "f/main.py": "import os; print(os.environ['EXCEPTION_MESSAGE'])",
+        }
+    )
+    plan = plan_of("a", batch("a"), batch("f"), on_failure="f", source=source)
+    last = finish(runtime, limited(plan, RunOptions(run_timeout_seconds=2)))
+    assert last.phase is Phase.FAILED
+    assert last.reason == "time limit of 2 s exceeded while a ran"
+    assert [stage.phase for stage in last.stages] == [Phase.STOPPED, Phase.SUCCEEDED]
+    assert b"a: run's time limit of 2 s exceeded" in said(runtime, last.ref)
+
+
+def test_no_more_stages_than_allowed_run_at_once(
+    runtime: LocalRuntime, publish: Publish, tmp_path: Path
+) -> None:
+    lock = tmp_path / "lock"
+    code = f"import os, time; os.mkdir({str(lock)!r}); time.sleep(0.3); os.rmdir({str(lock)!r})"
+    source = publish({f"{name}/main.py": code for name in "abc"})
+    plan = plan_of("a, b, c", batch("a"), batch("b"), batch("c"), source=source)
+    last = finish(runtime, limited(plan, RunOptions(parallelism=1)))
+    assert last.phase is Phase.SUCCEEDED
 
 
 def test_a_service_that_crashes_is_started_again_and_its_exit_code_told(

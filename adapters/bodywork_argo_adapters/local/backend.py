@@ -7,7 +7,14 @@ from typing_extensions import assert_never
 from bodywork_argo.backend import Compiled, Runtime
 from bodywork_argo.cluster import ClusterFactory
 from bodywork_argo.errors import Problem
-from bodywork_argo.plan import Parameter, Pinned, Plan, ResolvedAtRun, ServiceTask
+from bodywork_argo.plan import (
+    Parameter,
+    Pinned,
+    Plan,
+    ResolvedAtRun,
+    ServiceTask,
+    Task,
+)
 from bodywork_argo_adapters.local.document import to_document
 
 
@@ -19,7 +26,12 @@ class LocalBackend:
     def check(self, plan: Plan) -> tuple[Problem, ...]:
         """Refuse two services on one port and revisions unknown before the run; tell the rest."""
         services = tuple(plan.services())
-        return (*_revision(plan), *_shared_ports(services), *_differences(services))
+        return (
+            *_revision(plan),
+            *_shared_ports(services),
+            *_differences(services),
+            *_without_use(plan),
+        )
 
     def compile(self, plan: Plan, run_name: str | None) -> Compiled:
         """Return one LocalRun document."""
@@ -88,3 +100,47 @@ def _differences(services: tuple[ServiceTask, ...]) -> tuple[Problem, ...]:
                 )
             )
     return tuple(notes)
+
+
+def _without_use(plan: Plan) -> tuple[Problem, ...]:
+    """Tell in one note which keys of the ``kubernetes`` blocks do nothing on this machine."""
+    stages: dict[str, list[str]] = {}
+    for task in plan.tasks():
+        for key in _cluster_keys(task):
+            stages.setdefault(key, []).append(task.stage)
+    if plan.run.ttl_seconds is not None:
+        stages["ttl_seconds"] = []
+    if not stages:
+        return ()
+    listed = (f"{key} ({', '.join(names)})" if names else key for key, names in stages.items())
+    return (
+        Problem(
+            key="",
+            what=f"the local backend has no use for these kubernetes keys: {'; '.join(listed)}",
+            severity="note",
+        ),
+    )
+
+
+def _cluster_keys(task: Task) -> list[str]:
+    resources, pod = task.container.resources, task.pod
+    values = {
+        "cpu_limit": resources.cpu_limit,
+        "memory_limit_mb": resources.memory_limit_mb,
+        "gpu": resources.gpu,
+        "node_selector": pod.node_selector,
+        "tolerations": pod.tolerations,
+        "image_pull_secrets": pod.image_pull_secrets,
+        "image_pull_policy": pod.image_pull_policy,
+        "service_account": pod.service_account,
+        "labels": pod.labels,
+        "annotations": pod.annotations,
+        "volumes": pod.volumes,
+        "patch": pod.patches,
+        "install.index_secret": task.container.prepare_env,
+        "install.ca_bundle": task.container.ca_bundle,
+    }
+    if isinstance(task, ServiceTask):
+        values["probes.readiness"] = task.probes.readiness_path
+        values["probes.liveness"] = task.probes.liveness_path
+    return [key for key, value in values.items() if value]

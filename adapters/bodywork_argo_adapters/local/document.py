@@ -53,6 +53,8 @@ class LocalTask:
     retries: int = 0
     port: int | None = None
     startup_seconds: int = 0
+    startup_path: str | None = None
+    """Asked by HTTP; None asks whether the port is open."""
     replicas: int = 1
 
 
@@ -66,6 +68,10 @@ class LocalRun:
     steps: tuple[tuple[LocalTask, ...], ...]
     on_failure: LocalTask | None
     keep_services: bool
+    parallelism: int = 0
+    """How many batch stages run at once; 0: all of a step."""
+    timeout_seconds: int = 0
+    """Of all steps together; 0 means none."""
 
     def tasks(self) -> tuple[LocalTask, ...]:
         """Return the tasks of all steps in order, then the failure task."""
@@ -90,6 +96,8 @@ def to_document(plan: Plan, run_name: str | None) -> Manifest:
             "pipeline": plan.pipeline,
             **_source(plan),
             "keepServices": plan.keep_services,
+            **({"parallelism": plan.run.parallelism} if plan.run.parallelism else {}),
+            **({"timeoutSeconds": limit} if (limit := plan.run.run_timeout_seconds) else {}),
             "steps": [_step(step) for step in plan.steps],
         },
     }
@@ -120,6 +128,8 @@ def read_document(document: Manifest) -> LocalRun:
         ),
         on_failure=None if on_failure is None else _read_task(on_failure),
         keep_services=spec["keepServices"],
+        parallelism=spec.get("parallelism", 0),
+        timeout_seconds=spec.get("timeoutSeconds", 0),
     )
 
 
@@ -159,6 +169,7 @@ def _task(task: Task) -> dict[str, Any]:
                 **common,
                 "port": task.port,
                 "startupSeconds": task.startup_seconds,
+                **({"startupPath": path} if (path := task.probes.startup_path) else {}),
                 "replicas": min(task.replicas, 1),
             }
         case _ as unreachable:
@@ -193,5 +204,6 @@ def _read_task(task: dict[str, Any]) -> LocalTask:
         retries=task.get("retries", 0),
         port=task.get("port"),
         startup_seconds=task.get("startupSeconds", 0),
+        startup_path=task.get("startupPath"),
         replicas=task.get("replicas", 1),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import http.client
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,23 @@ def port_is_free(port: int) -> bool:
         except OSError as error:
             return error.errno != errno.EADDRINUSE
     return True
+
+
+def answers(port: int, path: str | None) -> bool:
+    """Return whether a port is open or, with a path, whether it answers as the kubelet wants.
+
+    That is with a status from 200 to 399, within a second (Kubernetes' default).
+    """
+    try:
+        if path is None:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return True
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return 200 <= connection.getresponse().status < 400
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 @dataclass(slots=True)
@@ -119,7 +137,10 @@ class Service:
         opened.set_result(self._too_late())
 
     def _too_late(self) -> Outcome:
-        limit = f"port {self._port} did not answer within {self._task.startup_seconds} s"
+        what = f"port {self._port}"
+        if self._task.startup_path:
+            what = f"http://127.0.0.1:{self._port}{self._task.startup_path}"
+        limit = f"{what} did not answer within {self._task.startup_seconds} s"
         last = self._state.last
         if last is None:
             return Outcome(exit_code=None, reason=limit)
@@ -130,14 +151,7 @@ class Service:
         )
 
     async def _answers(self) -> bool:
-        try:
-            _, writer = await asyncio.wait_for(
-                asyncio.open_connection("127.0.0.1", self._port), timeout=1
-            )
-        except (OSError, asyncio.TimeoutError):
-            return False
-        writer.close()
-        return True
+        return await asyncio.to_thread(answers, self._port, self._task.startup_path)
 
     async def _restart_for_ever(self) -> None:
         pause = FIRST_PAUSE_SECONDS

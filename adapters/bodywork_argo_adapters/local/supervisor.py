@@ -33,6 +33,7 @@ class Supervisor:
         self._services: list[Service] = []
         self._steps: asyncio.Task[bool] | None = None
         self._stopping = False
+        self._turns = asyncio.Semaphore(shop.run.parallelism or len(shop.run.tasks()))
 
     async def run(self) -> None:
         """Run to the end; when that is good and services are to be kept, until terminated."""
@@ -54,24 +55,30 @@ class Supervisor:
     async def _run(self) -> bool:
         run, board = self._shop.run, self._shop.board
         self._steps = asyncio.create_task(self._all_steps())
+        # On a time-out, as when it is cancelled, wait_for ends the steps and waits until they are.
+        ending = asyncio.wait_for(self._steps, run.timeout_seconds or None)
+        why = ""
         try:
-            good = await self._steps
+            good = await ending
+        except asyncio.TimeoutError:
+            good, why = False, f"time limit of {run.timeout_seconds} s exceeded"
+            board.stop_running(f"run's {why}")
         except asyncio.CancelledError:
             if not self._stopping:
-                self._steps.cancel()
-                await asyncio.gather(self._steps, return_exceptions=True)
                 raise
             good = False
             board.stop_running(STOPPED)
         if good:
-            if run.on_failure is not None:
-                board.end(
-                    run.on_failure.name, Phase.SKIPPED, exit_code=None, reason="nothing failed"
-                )
-            board.finish(Phase.SUCCEEDED, "")
+            self._succeeded()
         else:
-            await self._failed(board.in_phases([Phase.FAILED, Phase.STOPPED]))
+            await self._failed(board.in_phases([Phase.FAILED, Phase.STOPPED]), why)
         return good
+
+    def _succeeded(self) -> None:
+        board, on_failure = self._shop.board, self._shop.run.on_failure
+        if on_failure is not None:
+            board.end(on_failure.name, Phase.SKIPPED, exit_code=None, reason="nothing failed")
+        board.finish(Phase.SUCCEEDED, "")
 
     async def _all_steps(self) -> bool:
         for step in self._shop.run.steps:
@@ -82,15 +89,18 @@ class Supervisor:
 
     async def _task(self, task: LocalTask) -> Outcome:
         if task.port is None:
-            return await run_batch(self._shop, task)
+            async with self._turns:
+                return await run_batch(self._shop, task)
         service = Service(self._shop, task)
         self._services.append(service)
         return await service.release()
 
-    async def _failed(self, failed: list[StageStatus]) -> None:
+    async def _failed(self, failed: list[StageStatus], why: str) -> None:
         board, on_failure = self._shop.board, self._shop.run.on_failure
         names = ", ".join(status.stage for status in failed)
         reason = f"stopped while {names} ran" if self._stopping else f"failed: {names}"
+        if why:
+            reason = f"{why} while {names} ran"
         if on_failure is not None:
             outcome = await run_batch(self._shop, on_failure, _told(failed))
             if not outcome.well:
