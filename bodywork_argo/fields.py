@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from bodywork_argo.findings import Place, closest
+from bodywork_argo.findings import Place
 from bodywork_argo.yamltree import ListNode, MapNode, Node, Scalar, shown
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ def _read_entries(section: Section, node: MapNode, reading: Reading) -> dict[str
 
 def _report_missing(wanted: Field[object], reading: Reading, unknown: dict[str, Place]) -> None:
     """Report a missing key, at the unknown one that was likely meant to be it."""
-    misspelt = closest(wanted.name, unknown) if unknown else None
+    misspelt = reading.place.findings.guess(wanted.name, unknown)
     if misspelt is None:
         remedy = f"add it, such as '{wanted.name}: {wanted.example}'"
         reading.place_of(wanted).error("is missing", remedy)
@@ -151,7 +151,7 @@ def _report_missing(wanted: Field[object], reading: Reading, unknown: dict[str, 
 
 
 def _report_unknown(section: Section, name: str, place: Place) -> None:
-    guess = closest(name, section.names())
+    guess = place.findings.guess(name, section.names())
     home = place.findings.homes.get(name)
     if guess:
         remedy = f"did you mean '{guess}'?"

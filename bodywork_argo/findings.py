@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from bodywork_argo.errors import Problem, Severity
@@ -12,6 +12,8 @@ MAX_FINDINGS = 200
 """More than anyone reads; twice as many errors are kept, the rest is counted."""
 
 _MAX_GUESSED_KEY = 40
+_MAX_COMPARISONS = 5_000
+"""Each takes up to 0.1 ms."""
 
 
 class Findings:
@@ -27,24 +29,30 @@ class Findings:
         self._strict = strict
         self._problems: list[Problem] = []
         self._dropped = 0
+        self._comparisons = _MAX_COMPARISONS
 
     def add(self, problem: Problem) -> None:
         """Keep a problem whose place is filled in; beyond a limit they are only counted."""
         if problem.severity != "error" and len(self._problems) >= MAX_FINDINGS:
             return
-        if len(self._problems) >= MAX_FINDINGS * 2:
-            self._dropped += 1
-        else:
-            self._problems.append(problem)
+        self._problems.append(problem)
 
     def report(self, place: Place, severity: Severity, what: str, remedy: str = "") -> None:
         """Keep a problem with the key at `place`."""
+        if len(self._problems) >= MAX_FINDINGS * 2:
+            self._dropped += severity == "error"
+            return
         problem = Problem(key=place.key, what=what, remedy=remedy, severity=severity)
         self.add(problem.at(self._file, place.line))
 
     def unknown_key(self, place: Place, what: str, remedy: str, *, ours: bool) -> None:
         """Keep a problem with a key that nobody reads."""
         self.report(place, "error" if ours or self._strict else "warning", what, remedy)
+
+    def guess(self, name: str, candidates: Collection[str]) -> str | None:
+        """Return the candidate that `name` was likely meant to be, while time allows."""
+        self._comparisons -= len(candidates)
+        return closest(name, candidates) if self._comparisons >= 0 else None
 
     def has_errors(self) -> bool:
         """Tell whether the file is refused."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bodywork_argo import checks, credentials, keys
 from bodywork_argo.dag import Dag, DagError, parse_dag
 from bodywork_argo.fields import Reading
-from bodywork_argo.findings import Place, closest
+from bodywork_argo.findings import Place
 from bodywork_argo.names import dns_label, stage_label
 from bodywork_argo.yamltree import shown
 
@@ -71,7 +71,9 @@ def read_dag(head: Reading, stages: Sequence[StageReading]) -> Dag | None:
     names = {stage.name for stage in stages}
     for name in dag.stages:
         if name not in names:
-            place.error(f"names '{shown(name)}', which is no stage", _stage_remedy(name, names))
+            place.error(
+                f"names '{shown(name)}', which is no stage", _stage_remedy(place, name, names)
+            )
     return dag
 
 
@@ -83,7 +85,9 @@ def check_failure_stage(head: Reading, stages: Sequence[StageReading]) -> None:
     place = head.place_of(keys.RUN_ON_FAILURE)
     by_name = {stage.name: stage for stage in stages}
     if name not in by_name:
-        place.error(f"names '{shown(name)}', which is no stage", _stage_remedy(name, set(by_name)))
+        place.error(
+            f"names '{shown(name)}', which is no stage", _stage_remedy(place, name, set(by_name))
+        )
     elif by_name[name].is_service:
         place.error(
             f"names '{shown(name)}', which is a service and never ends", "name a batch stage"
@@ -104,16 +108,17 @@ def tell_of_use(dag: Dag, on_failure: str | None, stages: Sequence[StageReading]
             )
 
 
-def _stage_remedy(name: str, names: set[str]) -> str:
-    for candidate in sorted(names):
-        if candidate != name and "".join(candidate.split()) == name:
-            return f"rename stage '{shown(candidate)}': white space in the DAG does not count"
-    guess = closest(name, sorted(names))
-    if guess:
-        return f"did you mean '{shown(guess)}'?"
-    if re.search(_OTHER_ARROWS, name):
-        return "write '>>' between steps and ',' between the stages of a step"
-    return "add it under 'stages', or correct the name"
+def _report_no_stage(place: Place, name: str, names: set[str]) -> None:
+    guess = place.findings.guess(name, sorted(names))
+    if guess and "".join(guess.split()) == name:
+        remedy = f"rename stage '{shown(guess)}': white space in the DAG does not count"
+    elif guess:
+        remedy = f"did you mean '{shown(guess)}'?"
+    elif re.search(_OTHER_ARROWS, name):
+        remedy = "write '>>' between steps and ',' between the stages of a step"
+    else:
+        remedy = "add it under 'stages', or correct the name"
+    place.error(f"names '{shown(name)}', which is no stage", remedy)
 
 
 def _unused_remedy(name: str) -> str:

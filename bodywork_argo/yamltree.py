@@ -27,6 +27,7 @@ MAX_BYTES = 1_048_576
 """What a stored Argo workflow may hold; a file of 1,000 stages has less than half of it."""
 MAX_DEPTH = 32
 MAX_NODES = 100_000
+MAX_DUPLICATES = 100
 _MAX_TAG_DIRECTIVES = 16
 """libyaml compares each ``%TAG`` line with all before it."""
 
@@ -326,6 +327,8 @@ class _Builder:
             yield source.entries
 
     def _duplicate(self, first: Scalar, again: Scalar) -> None:
+        if len(self.problems) >= MAX_DUPLICATES:
+            return
         what = f"stands twice, first on line {first.line}"
         path = ".".join([*self._path(), shown(again.text)])
         problem = Problem(key=path, what=what, remedy="keep one of the two")

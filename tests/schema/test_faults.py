@@ -749,6 +749,13 @@ def test_more_problems_than_anyone_reads_are_counted() -> None:
     )
 
 
+def test_guesses_end_when_they_would_take_too_long() -> None:
+    names = ", ".join(f"stag{number}" for number in range(9_000))
+    messages = refused(edited("prepare >> train, serve", f"prepar, {names}"))
+    assert "did you mean 'prepare'?" in messages[0]
+    assert "did you mean" not in messages[-2]
+
+
 def test_more_warnings_than_anyone_reads_are_dropped() -> None:
     unknown = "".join(f"x{number}: 1\n" for number in range(MAX_FINDINGS * 2))
     assert len(told(FILE + unknown)) == MAX_FINDINGS

@@ -10,6 +10,7 @@ from bodywork_argo.errors import SpecError
 from bodywork_argo.yamltree import (
     MAX_BYTES,
     MAX_DEPTH,
+    MAX_DUPLICATES,
     MAX_NODES,
     ListNode,
     MapNode,
@@ -109,6 +110,10 @@ def test_every_key_that_stands_twice_is_told_with_both_lines() -> None:
         "f.yaml:5: a: stands twice, first on line 1; keep one of the two",
     ]
     assert plain(tree.root) == {"a": 1, "b": [{"c": 1}]}
+
+
+def test_more_repeated_keys_than_anyone_reads_are_not_kept() -> None:
+    assert len(read_tree("a: 1\n" * 1000, "f.yaml").problems) == MAX_DUPLICATES
 
 
 @pytest.mark.parametrize(
