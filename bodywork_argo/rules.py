@@ -71,9 +71,7 @@ def read_dag(head: Reading, stages: Sequence[StageReading]) -> Dag | None:
     names = {stage.name for stage in stages}
     for name in dag.stages:
         if name not in names:
-            place.error(
-                f"names '{shown(name)}', which is no stage", _stage_remedy(place, name, names)
-            )
+            _report_no_stage(place, name, names)
     return dag
 
 
@@ -85,9 +83,7 @@ def check_failure_stage(head: Reading, stages: Sequence[StageReading]) -> None:
     place = head.place_of(keys.RUN_ON_FAILURE)
     by_name = {stage.name: stage for stage in stages}
     if name not in by_name:
-        place.error(
-            f"names '{shown(name)}', which is no stage", _stage_remedy(place, name, set(by_name))
-        )
+        _report_no_stage(place, name, set(by_name))
     elif by_name[name].is_service:
         place.error(
             f"names '{shown(name)}', which is a service and never ends", "name a batch stage"
