@@ -88,7 +88,7 @@ class Api:
 def documents(text: str) -> list[str]:
     """Split a YAML file into its documents, leaving out those of nothing but comments."""
     parts = re.split(r"^---\s*$", text, flags=re.MULTILINE)
-    return [part for part in parts if re.search(r"^kind:", part, flags=re.MULTILINE)]
+    return [part.lstrip("\n") for part in parts if re.search(r"^kind:", part, flags=re.MULTILINE)]
 
 
 def _kind_and_name(text: str) -> tuple[str, str]:

@@ -60,6 +60,7 @@ def _build_module(module: Module, places: Places, progress: Progress) -> None:
                 folder=folder,
             )
         partial.rename(target)
+    shutil.rmtree(places.cache / "vendor" / module.key, ignore_errors=True)
 
 
 def _go_environment() -> Mapping[str, str]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from e2e.engines import network
+from e2e.engines import kernel, network
 from e2e.engines.failure import EngineError
 from e2e.engines.places import NAME, Places
 from e2e.engines.processes import Processes, start_time
 
 CGROUPS = Path("/sys/fs/cgroup")
 CNI_CACHE = Path("/var/lib/cni/results")
+SHIM_SOCKETS = Path("/run/containerd/s")
 POD_LINKS = Path("/var/log/containers")
 # What makes the next `up` fast (the images), and what tells about the last one (the logs).
 KEPT = ("containerd", "images.json", "logs")
@@ -115,7 +117,9 @@ def clear(places: Places) -> None:
         subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
     for group in control_groups():
         _remove_group(group)
-    network.remove(places.run / "ip_forward")
+    network.remove()
+    kernel.restore(places.kernel_settings)
+    _remove_dead_sockets()
     for path in _files(places):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -137,6 +141,18 @@ def _remove_group(group: Path) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+def _remove_dead_sockets() -> None:
+    # containerd fixes this folder for its shims; a killed shim leaves its socket.
+    for path in SHIM_SOCKETS.glob("*"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink(missing_ok=True)
+            except OSError:
+                continue
 
 
 def _files(places: Places) -> Iterator[Path]:

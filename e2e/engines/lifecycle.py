@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.engines import certificates, gitservers, leftovers, network, settings
+from e2e.engines import certificates, gitservers, kernel, leftovers, network, settings
 from e2e.engines.debian import install_packages, require_packages, require_root
 from e2e.engines.failure import EngineError
 from e2e.engines.golang import build_programs, missing_programs
@@ -126,7 +126,8 @@ class _Start:
         self.places.run.mkdir(parents=True)
         self.places.run.chmod(0o711)
         # The guard, bridge and route before anything that could send a packet.
-        network.create(self.places.run / "ip_forward")
+        kernel.save(self.places.kernel_settings)
+        network.create(self.places.network_made)
         leftovers.make_control_groups()
         certificates.make(self.places)
         settings.write(self.places)

@@ -71,8 +71,8 @@ def tables() -> list[str]:
     return [f"{family} {name}" for family, name in TABLES if (family, name) in listed]
 
 
-def create(saved: Path) -> None:
-    """Make the bridge, the route and the guard; `saved` remembers the forwarding setting."""
+def create(made: Path) -> None:
+    """Make the bridge, the route and the guard; then `made`, whose time tells when that was."""
     if BRIDGE not in interfaces():
         _run("ip", "link", "add", BRIDGE, "type", "bridge")
     _run("ip", "addr", "replace", f"{NODE}/16", "dev", BRIDGE)
@@ -80,17 +80,13 @@ def create(saved: Path) -> None:
     _run("ip", "route", "replace", SERVICES, "dev", BRIDGE)
     if f"inet {TABLE}" not in tables():
         _run("nft", "-f", "-", stdin=GUARD)
-    if not saved.exists():
-        saved.write_text(FORWARDING.read_text(encoding="ascii"), encoding="ascii")
     FORWARDING.write_text("1\n", encoding="ascii")
+    made.touch()
 
 
-def remove(saved: Path) -> None:
+def remove() -> None:
     """Undo `create`, and kube-proxy's tables; what is not there is no error."""
     for name in reversed(interfaces()):
         _run("ip", "link", "delete", name)
     for table in tables():
         _run("nft", "delete", "table", *table.split())
-    if saved.exists():
-        FORWARDING.write_text(saved.read_text(encoding="ascii"), encoding="ascii")
-        saved.unlink()

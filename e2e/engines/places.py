@@ -31,6 +31,16 @@ class Places:
         return self.run.with_name(f"{NAME}.lock")
 
     @property
+    def kernel_settings(self) -> Path:
+        """The machine's own kernel settings, to be put back."""
+        return self.run / "kernel.json"
+
+    @property
+    def network_made(self) -> Path:
+        """An empty file as old as the bridge, the route and the guard."""
+        return self.run / "network"
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.run / "admin.kubeconfig"

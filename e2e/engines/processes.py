@@ -97,6 +97,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        child.returncode = 0  # It outlives this process; nobody waits for it, or should warn of it.
         record = Record(
             name=part.name,
             pid=child.pid,

@@ -59,6 +59,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
   SystemdCgroup = false
+  Root = "{places.run / "runc"}"
 """
 
 
@@ -128,7 +129,11 @@ def _kube_proxy(places: Places) -> object:
         "clusterCIDR": PODS,
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
-        "conntrack": {"maxPerCore": 0, "min": 0},
+        "conntrack": {
+            # Zero leaves the machine's own settings alone.
+            **{"maxPerCore": 0, "min": 0},
+            **{"tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        },
         # Replies come back through the node even where the kernel does not filter bridges.
         "nftables": {"masqueradeAll": True},
     }

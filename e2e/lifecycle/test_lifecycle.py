@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from e2e.engines import leftovers
+from e2e.engines import kernel, leftovers
 from e2e.engines.places import CHECKOUT, Places
 from e2e.engines.processes import Processes
 from e2e.support.cluster import await_state, connect
-from e2e.support.pods import pod
-from e2e.support.spaces import make_space
+from e2e.support.pods import container, pod, workflow_spec
+from e2e.support.spaces import WORKFLOW, make_space
 
 pytestmark = pytest.mark.lifecycle
 
@@ -145,8 +145,26 @@ def test_up_goes_on_where_one_was_broken_off(places: Places) -> None:
 
 
 def test_argo_watches_one_namespace_when_told(places: Places) -> None:
-    engines("up", "--argo-namespace", "default")
+    cluster = connect(places.kubeconfig)
+    watched, other = make_space(cluster), make_space(cluster)
+    spec = workflow_spec({"container": container(["true"])})
 
-    command = Processes(places).records()["argo-controller"]
-    words = Path(f"/proc/{command.pid}/cmdline").read_bytes().split(b"\0")
-    assert b"--managed-namespace=default" in words
+    engines("up", "--argo-namespace", watched.name)
+    for space in (other, watched):
+        space.create({**WORKFLOW, "metadata": {"name": "one"}, "spec": spec})
+    ended = watched.finished_workflow("one")
+
+    assert ended["status"]["phase"] == "Succeeded"
+    assert "status" not in other.get(WORKFLOW, "one")
+    # Without the flag the controller takes up what it has not seen.
+    engines("up")
+    assert other.finished_workflow("one")["status"]["phase"] == "Succeeded"
+
+
+def test_down_puts_the_kernel_settings_back(places: Places) -> None:
+    saved = json.loads(places.kernel_settings.read_text(encoding="ascii"))
+
+    engines("down")
+
+    now = {name: (kernel.ROOT / name).read_text(encoding="ascii").strip() for name in saved}
+    assert now == saved

@@ -13,25 +13,13 @@ from e2e.engines.modules import ARGO
 from e2e.engines.network import SERVER_PORT
 from e2e.engines.places import Places
 from e2e.support.cluster import Manifest, await_state
-from e2e.support.pods import container
-from e2e.support.spaces import EXECUTOR_ACCOUNT, STAGE_ACCOUNT, WORKFLOW, Space
+from e2e.support.pods import container, workflow_spec
+from e2e.support.spaces import STAGE_ACCOUNT, WORKFLOW, Space
 
 pytestmark = pytest.mark.smoke
 
 SECOND_TIME_LUCKY = "import sys; print('attempt', sys.argv[1]); sys.exit(sys.argv[1] == '0')"
 CRON_WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow"}
-
-
-def workflow_spec(main: Manifest, **more: Any) -> dict[str, Any]:
-    """Write a workflow whose stages hold no token and whose executor has its own account."""
-    return {
-        "entrypoint": "main",
-        "serviceAccountName": STAGE_ACCOUNT,
-        "automountServiceAccountToken": False,
-        "executor": {"serviceAccountName": EXECUTOR_ACCOUNT},
-        "templates": [{"name": "main", **main}],
-        **more,
-    }
 
 
 def with_exit_handler(main: Manifest) -> dict[str, Any]:

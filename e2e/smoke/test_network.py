@@ -41,8 +41,7 @@ def test_the_guard_stands(own_engines: Places) -> None:
 
 
 def test_the_route_was_there_before_the_first_process(own_engines: Places) -> None:
-    # Written as the last step of making the network.
-    made = (own_engines.run / "ip_forward").stat().st_mtime
+    made = own_engines.network_made.stat().st_mtime
     stat = Path("/proc/stat").read_text(encoding="ascii").splitlines()
     boot = next(int(line.split()[1]) for line in stat if line.startswith("btime "))
 

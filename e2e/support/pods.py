@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from e2e.engines.images import PRODUCT_IMAGE, RUNNER_IMAGE, RUNNER_WITHOUT_GIT_IMAGE
 from e2e.support.cluster import Manifest
+from e2e.support.spaces import EXECUTOR_ACCOUNT, STAGE_ACCOUNT
 
 # Whoever brings a cluster of their own says which image there has Python and Git.
 RUNNER = os.environ.get("E2E_RUNNER_IMAGE", RUNNER_IMAGE)
@@ -45,6 +47,18 @@ def pod(
             "automountServiceAccountToken": False,
             "containers": [main],
         },
+    }
+
+
+def workflow_spec(main: Manifest, **more: Any) -> dict[str, Any]:
+    """Write a workflow whose stages hold no token and whose executor has its own account."""
+    return {
+        "entrypoint": "main",
+        "serviceAccountName": STAGE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "executor": {"serviceAccountName": EXECUTOR_ACCOUNT},
+        "templates": [{"name": "main", **main}],
+        **more,
     }
 
 
