@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -92,9 +93,11 @@ def check_failure_stage(head: Reading, stages: Sequence[StageReading]) -> None:
 
 def tell_of_use(dag: Dag, on_failure: str | None, stages: Sequence[StageReading]) -> None:
     """Note stages that never run, and names that the author may not expect on the cluster."""
-    used = {*dag.stages, *([on_failure] if on_failure else [])}
+    uses = Counter(name for step in dag.steps for name in step)
     for stage in stages:
-        if stage.name not in used:
+        if stage.is_service and uses[stage.name] > 1:
+            stage.place.note("stands in several steps and is released in the first of them only")
+        if stage.name not in uses and stage.name != on_failure:
             stage.place.note("is not in the DAG and never runs", _unused_remedy(stage.name))
         elif stage_label(stage.name) != re.sub(r"[^A-Za-z0-9.]+", "-", stage.name):
             verb = "is reached as" if stage.is_service else "is called"

@@ -415,6 +415,7 @@ def test_a_text_that_can_not_be_used_is_refused(old: str, new: str, message: str
         "kind-registry:5000/x",
         f"python@sha256:{'0' * 64}",
         f"python:3@sha256:{'0' * 64}",
+        f"python@sha512:{'0' * 128}",
     ],
 )
 def test_an_image_of_any_registry_is_accepted(image: str) -> None:
@@ -688,6 +689,16 @@ def test_a_name_that_changes_by_more_than_dashes_is_noted(name: str, label: str)
         f"note 46 stages.{name}: is called '{label}' on a cluster; "
         "names there start with a letter and hold lower-case letters, digits and '-'"
     ]
+
+
+def test_a_service_in_several_steps_is_noted() -> None:
+    assert told(edited("train, serve", "serve >> train, serve")) == [
+        "note 30 stages.serve: stands in several steps and is released in the first of them only"
+    ]
+
+
+def test_a_batch_stage_in_several_steps_is_not_noted() -> None:
+    assert told(edited("train, serve", "train >> prepare, serve")) == []
 
 
 def test_the_host_name_of_a_service_is_noted_when_it_changes() -> None:
