@@ -98,12 +98,10 @@ def _image(command: _Command) -> _Command:
     )
 
 
-def _location(
-    source: str | None, ref: str | None, directory: str, strict: bool, file: str | None = None
-) -> Location:
+def _location(**words: Any) -> Location:
     from bodywork_argo.loader import Location
 
-    return Location(source=source, ref=ref, directory=directory, file=file, strict=strict)
+    return Location(**words)
 
 
 @click.group(context_settings=_CONTEXT)
@@ -118,10 +116,15 @@ def commands() -> None:
 @commands.command()
 @_repository
 @_one_file
+@click.option(
+    "--check-files/--no-check-files",
+    help="Also check that the files of all stages are in the repository.",
+)
 def validate(**words: Any) -> None:
     """Check a bodywork.yaml and print all that is wrong with it.
 
-    A local folder's file is read as it stands, committed or not, unless --ref is given.
+    A local folder's file is read as it stands, committed or not, unless --ref is given. Every
+    other command checks the commit, and the files of the stages that would run.
     """
     from bodywork_argo.loader import check
     from bodywork_argo.terminal import Terminal

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodywork_argo import runner
-from bodywork_argo.errors import Problem, UsageError
+from bodywork_argo.errors import Problem, SpecError, UsageError
 from bodywork_argo.schema import Parsed, parse_project
 
 if TYPE_CHECKING:
     from bodywork_argo.plan import Source
     from bodywork_argo.repo import Snapshot
+    from bodywork_argo.spec import Stage
 
 FILE_NAME = "bodywork.yaml"
 
@@ -30,6 +32,8 @@ class Location:
     """One file alone, without a repository."""
     strict: bool = False
     """Whether unknown keys are errors."""
+    check_files: bool = False
+    """Whether the files of all stages have to be there, also of those that no step uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Loaded:
 def load(location: Location) -> Loaded:
     """Read the committed bodywork.yaml of a repository, or one file alone.
 
+    The files that the stages of the DAG name have to be in the commit.
+
     Raises:
         UsageError: a file together with a ref or a repository.
         GitError: the repository, the ref or the file in it can't be had.
@@ -63,6 +69,7 @@ def load(location: Location) -> Loaded:
     snapshot = read_snapshot(location.source or ".", location.ref, location.directory, FILE_NAME)
     label = f"{snapshot.directory}/{FILE_NAME}" if snapshot.directory else FILE_NAME
     parsed = parse_project(snapshot.content, label, location.strict)
+    _check_files(parsed, label, _in_commit(snapshot), everything=location.check_files)
     source = Source(
         revision=Pinned(commit=snapshot.commit),
         repository=snapshot.repository,
@@ -82,8 +89,10 @@ def check(location: Location) -> tuple[Parsed, str]:
     if location.file is None and location.ref is None and runner.is_local(source):
         path = Path(source, location.directory, FILE_NAME)
         if path.is_file():
-            alone = Location(file=str(path), strict=location.strict)
-            return read_file(alone), str(path)
+            parsed = read_file(Location(file=str(path), strict=location.strict))
+            if location.check_files:
+                _check_files(parsed, str(path), _on_disk(path.parent), everything=True)
+            return parsed, str(path)
     if location.file is not None:
         return read_file(location), location.file
     loaded = load(location)
@@ -100,11 +109,58 @@ def read_file(location: Location) -> Parsed:
     assert location.file is not None
     if location.source is not None or location.ref is not None or location.directory:
         raise UsageError("--file reads one file alone: leave out the repository, --ref and --path")
+    if location.check_files:
+        raise UsageError("--check-files needs a repository, and --file reads one file alone")
     try:
         content = Path(location.file).read_bytes()
     except OSError as error:
         raise UsageError(f"{location.file} can't be read: {error.strerror}") from error
     return parse_project(content, location.file, location.strict)
+
+
+def _in_commit(snapshot: Snapshot) -> Callable[[str], str]:
+    return lambda path: snapshot.tree.fault(f"{snapshot.directory or '.'}/{path}")
+
+
+def _on_disk(folder: Path) -> Callable[[str], str]:
+    """Return what tells a fault of a path below a folder of this machine."""
+    inside = folder.resolve()
+    root = next((f for f in (inside, *inside.parents) if (f / ".git").exists()), inside)
+
+    def fault(path: str) -> str:
+        file = (inside / path).resolve()
+        if not file.is_relative_to(root):
+            return "leads out of the repository"
+        return "" if file.is_file() else "is not a file of the repository"
+
+    return fault
+
+
+def _check_files(
+    parsed: Parsed, label: str, fault: Callable[[str], str], *, everything: bool
+) -> None:
+    """Raise SpecError when files that stages name are not there."""
+    project = parsed.project
+    used = {*project.dag.stages, project.run_on_failure}
+    problems = [
+        Problem(key=key, what=f"'{path}' {what}", remedy="commit it or mend the path").at(
+            label, parsed.lines.get(key, 0)
+        )
+        for stage in project.stages
+        if everything or stage.name in used
+        for key, path in _paths(stage).items()
+        if (what := fault(path))
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
+def _paths(stage: Stage) -> dict[str, str]:
+    """Return the paths that a stage names by their keys."""
+    paths = {f"stages.{stage.name}.executable_module_path": stage.module}
+    if stage.requirements_file is not None:
+        paths[f"stages.{stage.name}.kubernetes.requirements_file"] = stage.requirements_file
+    return paths
 
 
 def _uncommitted(snapshot: Snapshot) -> tuple[Problem, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bodywork_argo import runner
 from bodywork_argo.errors import GitError
+from bodywork_argo.tree import Tree
 
 if TYPE_CHECKING:
     from git import Repo
@@ -36,6 +37,8 @@ class Snapshot:
     """Folder of the file inside the repository; "" is its root."""
     content: bytes
     """bodywork.yaml as it stands in the commit."""
+    tree: Tree
+    """The files of the commit."""
     uncommitted: int = 0
     """How many files of a local repository differ from its last commit."""
 
@@ -74,6 +77,7 @@ def _local_snapshot(path: Path, ref: str | None, directory: str, file_name: str)
         ref=ref or _branch(repo),
         directory=folder,
         content=_content(repo, commit, folder, file_name),
+        tree=_tree(repo, commit),
         uncommitted=0 if repo.bare or ref else _uncommitted(repo),
     )
 
@@ -109,10 +113,16 @@ def _remote_snapshot(url: str, ref: str | None, directory: str, file_name: str) 
     with tempfile.TemporaryDirectory(prefix="bodywork-argo-") as scratch:
         repo = git.Repo.init(scratch, bare=True)
         commit = _fetch(repo, url, ref)
-        content = _content(repo, commit, folder, file_name)
+        snapshot = Snapshot(
+            repository=url,
+            commit=commit,
+            ref=None if ref is not None and _FULL_HASH.fullmatch(ref) else ref,
+            directory=folder,
+            content=_content(repo, commit, folder, file_name),
+            tree=_tree(repo, commit),
+        )
         repo.close()
-    name = None if ref is not None and _FULL_HASH.fullmatch(ref) else ref
-    return Snapshot(repository=url, commit=commit, ref=name, directory=folder, content=content)
+    return snapshot
 
 
 def _fetch(repo: Repo, url: str, ref: str | None) -> str:
@@ -147,6 +157,22 @@ def _content(repo: Repo, commit: str, folder: str, file_name: str) -> bytes:
     except git.GitCommandError as error:
         raise GitError(f"commit {commit[:7]} has no file {path}") from error
     return data
+
+
+def _tree(repo: Repo, commit: str) -> Tree:
+    """List the files of a commit; of symbolic links also where they lead."""
+    entries: dict[str, str | None] = {}
+    submodules = set()
+    for line in filter(None, _git(repo, "ls-tree", "-r", "-z", commit).split("\0")):
+        about, _, path = line.partition("\t")
+        match about.split():
+            case ["120000", _, target]:
+                entries[path] = _git(repo, "cat-file", "blob", target)
+            case ["160000", *_]:
+                submodules.add(path)
+            case _:
+                entries[path] = None
+    return Tree(entries, frozenset(submodules))
 
 
 def _branch(repo: Repo) -> str | None:

@@ -36,6 +36,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder: a repository with one commit; runs are kept elsewhere."""
     folder = tmp_path / "repository"
     files = {"bodywork.yaml": bodywork_yaml("a >> s", on_failure="f"), "a.py": "print('ran')"}
+    files |= {"s.py": "", "f.py": ""}
     make_repository(folder, files)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BODYWORK_ARGO_HOME", str(tmp_path / "home"))
@@ -56,6 +57,37 @@ def test_validate_reads_the_file_as_it_stands_and_plan_the_committed_one(
     code, _, err = call("plan", "-o", "json")
     assert code == 0
     assert "1 file differs from commit" in err
+
+
+def test_a_module_that_is_not_in_the_commit_is_found_before_a_run(
+    call: Run, repository: Path
+) -> None:
+    (repository / "a.py").unlink()
+    (repository / "f.py").unlink()
+    (repository / "f.py").symlink_to("/etc/passwd")
+    make_repository(repository, {})
+    code, out, err = call("run")
+    assert (code, out) == (3, "")
+    assert (
+        "error: bodywork.yaml:9: stages.a.executable_module_path: 'a.py' is not a file of the "
+        "repository; commit it or mend the path\n"
+    ) in err
+    assert "stages.f.executable_module_path: 'f.py' leads out of the repository" in err
+
+
+def test_validate_checks_files_only_when_asked_and_then_of_all_stages(
+    call: Run, repository: Path
+) -> None:
+    make_repository(repository, {"bodywork.yaml": bodywork_yaml("a")})
+    (repository / "s.py").unlink()
+    assert call("validate")[0] == 0
+    assert "'s.py' is not a file" in call("validate", "--check-files")[2]
+    assert call("validate", "--check-files", "--ref", "main")[0] == 0
+    (repository / "s.py").symlink_to("/etc/passwd")
+    assert "'s.py' leads out of the repo" in call("validate", "--check-files")[2]
+    make_repository(repository, {})
+    assert call("validate", "--ref", "main")[0] == 0
+    assert "'s.py' leads out of the repo" in call("validate", "--check-files", "--ref", "main")[2]
 
 
 def test_all_problems_are_printed_with_place_and_remedy(call: Run, repository: Path) -> None:
@@ -129,6 +161,7 @@ def test_compile_prints_what_a_run_would_send(call: Run, repository: Path) -> No
 def test_what_an_engine_can_not_do_is_an_error_with_its_line(call: Run, repository: Path) -> None:
     second = bodywork_yaml().partition("  s:\n")[2].partition("logging")[0]
     text = bodywork_yaml("a >> s, t", extra=f"  t:\n{second}")
+    assert "  t:\n    executable_module_path: s.py" in text
     make_repository(repository, {"bodywork.yaml": text})
     code, out, err = call("compile")
     assert (code, out) == (3, "")
@@ -142,6 +175,7 @@ def test_what_an_engine_can_not_do_is_an_error_with_its_line(call: Run, reposito
         (["plan", "/nowhere"], 5, "is not in a Git repository"),
         (["plan", "ext::x"], 5, "transport"),
         (["compile", "--backend", "nope"], 2, "there is no backend 'nope' (installed: local)"),
+        (["validate", "--check-files", "--file", "x"], 2, "--check-files needs a repository"),
         (["plan", "--file", "nope.yaml"], 2, "nope.yaml can't be read: No such file"),
         (["validate", "--path", "nope"], 5, "has no file nope/bodywork.yaml"),
         (["nope"], 2, "No such command"),

@@ -122,3 +122,18 @@ def test_what_is_not_there_is_named(repository: Path, tmp_path: Path) -> None:
 def test_urls_are_told_from_paths() -> None:
     assert all(map(is_url, ("https://h/r", "git@h:r", "ssh://h/r", "file:///r")))
     assert not any(map(is_url, (".", "/a/b", "a:b/c".replace(":", "/"), "./x:y")))
+
+
+def test_the_files_of_the_commit_are_known_with_links_and_submodules(
+    repository: Path, tmp_path: Path
+) -> None:
+    make_repository(tmp_path / "library", {"x.py": ""})
+    allow = ("-c", "protocol.file.allow=always")
+    git(repository, *allow, "submodule", "--quiet", "add", str(tmp_path / "library"), "lib")
+    (repository / "link.py").symlink_to("models/churn/bodywork.yaml")
+    make_repository(repository, {"é x.py": ""})
+    for location in (str(repository), repository.as_uri()):
+        tree = read_snapshot(location, None, "", NAME).tree
+        assert tree.entries["link.py"] == "models/churn/bodywork.yaml"
+        assert tree.entries["é x.py"] is None
+        assert tree.submodules == {"lib"}
