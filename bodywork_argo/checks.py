@@ -11,8 +11,8 @@ import posixpath
 import re
 
 from bodywork_argo import credentials
+from bodywork_argo.credentials import shown
 from bodywork_argo.fields import Complaint
-from bodywork_argo.yamltree import shown
 
 # Patterns are text: `re` compiles the few that a file needs, and import stays cheap.
 _PIPELINE_NAME = r"[A-Za-z0-9.-]+"

@@ -50,6 +50,20 @@ def hidden(text: str) -> str:
     return re.sub(_KNOWN, "***", re.sub(_IN_ADDRESS, "***", text))
 
 
+def shown(text: str, limit: int = 60) -> str:
+    r"""Return text fit for a message: one line, nothing a terminal would act on, not too long.
+
+    >>> shown("tab" + chr(9)), shown("long" * 3, limit=4)
+    ('tab\\t', 'long...')
+    """
+    clean = hidden(text)
+    cut = clean if len(clean) <= limit else f"{clean[:limit]}..."
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in cut
+    )
+
+
 def _is_random(word: str) -> bool:
     if len(word) < _RANDOM_LENGTH or word.isdigit() or word.isalpha():
         return False

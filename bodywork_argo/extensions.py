@@ -9,6 +9,7 @@ from bodywork_argo import keys
 from bodywork_argo import kubernetes_keys as more
 from bodywork_argo import pod_keys as pod
 from bodywork_argo import pod_parts as parts
+from bodywork_argo.credentials import shown
 from bodywork_argo.fields import Field, Reading
 from bodywork_argo.spec import (
     Ingress,
@@ -19,7 +20,6 @@ from bodywork_argo.spec import (
     ServiceOptions,
     Volume,
 )
-from bodywork_argo.yamltree import shown
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bodywork_argo import checks, credentials, keys
+from bodywork_argo.credentials import shown
 from bodywork_argo.dag import Dag, DagError, parse_dag
 from bodywork_argo.fields import Reading
 from bodywork_argo.findings import Place
 from bodywork_argo.names import dns_label, stage_label
-from bodywork_argo.yamltree import shown
 
 _GIT_KEY = "BODYWORK_GIT_SSH_PRIVATE_KEY"
 _OTHER_ARROWS = r"[>;|&]"

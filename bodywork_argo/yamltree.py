@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import yaml
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-from bodywork_argo.credentials import hidden
+from bodywork_argo.credentials import shown
 from bodywork_argo.errors import Problem, SpecError
 
 try:
@@ -30,6 +30,13 @@ MAX_NODES = 100_000
 MAX_DUPLICATES = 100
 _MAX_TAG_DIRECTIVES = 16
 """libyaml compares each ``%TAG`` line with all before it."""
+
+
+class _Mark(Protocol):
+    """A place in the text; libyaml's and PyYAML's are two types."""
+
+    line: int
+
 
 Kind: TypeAlias = Literal["text", "whole number", "number", "boolean", "null", "date"]
 Value: TypeAlias = str | int | float | bool | None
@@ -47,17 +54,30 @@ _KINDS: dict[str, Kind] = {
 }
 _NOT_YAML = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEY_REMEDY = "write KEY: VALUE, and put text that starts with '{' or '[' in quotes"
-_UNCLOSED = ("unexpected end of stream", "did not find expected ','")
-"""Problems that are found far behind the place where they began."""
-_REMEDIES = (
-    ("mapping values are not allowed", "put text that holds ': ' in quotes and check the indent"),
-    ("did not find expected key", "indent this line like the ones it belongs to"),
-    ("did not find expected '-'", "indent this line like the ones it belongs to"),
-    ("did not find expected ','", "close the bracket that opens here"),
-    ("could not find expected ':'", "write KEY: VALUE, with a blank after the colon"),
-    ("unexpected end of stream", "close the quote that opens here"),
-    ("cannot start any token", "put the text in quotes"),
-    ("maximum nesting depth", "flatten it"),
+_INDENT = "a line is indented unlike those it belongs to"
+_INDENT_REMEDY = "check the indent here and just above"
+_UNCLOSED = (
+    ("unexpected end of stream", "a quote is left open", "close the quote that opens here"),
+    ("expected ','", "a bracket is left open", "close the bracket that opens here"),
+)
+"""Sign in the parser's words, own words, remedy: what is found far behind where it began."""
+_SYNTAX = (
+    (
+        "mapping values are not allowed",
+        "a ': ' stands where no key can be",
+        "put text that holds ': ' in quotes and check the indent",
+    ),
+    *((f"expected {thing}", _INDENT, _INDENT_REMEDY) for thing in ("key", "<block end>", "'-'")),
+    ("expected ':'", "a key has no value", "write KEY: VALUE, with a blank after the colon"),
+    ("cannot start any token", "text starts with a sign of YAML's own", "put the text in quotes"),
+    (
+        "unknown escape character",
+        "a text in double quotes has a backslash that YAML does not know",
+        "use single quotes, or write two backslashes for one",
+    ),
+    ("alphabetic or numeric", "an '&' or '*' has no name after it", "put the text in quotes"),
+    ("node content", "a value is missing", "write one, or put text in quotes"),
+    ("maximum nesting depth", f"it is nested deeper than {MAX_DEPTH} levels", "flatten it"),
 )
 
 
@@ -153,17 +173,23 @@ def _check_directives(text: str, file: str) -> None:
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> SpecError:
-    unclosed = any(sign in str(error.problem) for sign in _UNCLOSED)
-    mark = (error.context_mark if unclosed else None) or error.problem_mark
-    line = mark.line + 1 if mark else 1
-    what = f"is not valid YAML: {error.problem or error.context}"
-    return _fatal(file, line, what, _syntax_remedy(what, _line_text(text, line)))
-
-
-def _syntax_remedy(what: str, line: str) -> str:
+    """Tell a parser's error in own words, since libyaml and PyYAML word theirs differently."""
+    said = str(error.problem)
+    for sign, what, remedy in _UNCLOSED:
+        if sign in said:
+            return _not_yaml(error.context_mark or error.problem_mark, file, what, remedy)
+    mark = error.problem_mark or error.context_mark
+    line = _line_text(text, mark.line + 1) if mark else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "indent with blanks, not with a tab"
-    return next((remedy for sign, remedy in _REMEDIES if sign in what), "")
+        return _not_yaml(mark, file, "a line is indented with a tab", "indent with blanks")
+    for sign, what, remedy in _SYNTAX:
+        if sign in said:
+            return _not_yaml(mark, file, what, remedy)
+    return _not_yaml(mark, file, said, "")
+
+
+def _not_yaml(mark: _Mark | None, file: str, what: str, remedy: str) -> SpecError:
+    return _fatal(file, mark.line + 1 if mark else 1, f"is not valid YAML: {what}", remedy)
 
 
 def _line_at(text: str, position: int) -> int:
@@ -346,17 +372,3 @@ class _Builder:
 
     def _stop(self, event: yaml.Event, what: str, remedy: str) -> SpecError:
         return _fatal(self._file, _line_of(event), what, remedy)
-
-
-def shown(text: str, limit: int = 60) -> str:
-    r"""Return text fit for a message: one line, nothing a terminal would act on, not too long.
-
-    >>> shown("tab" + chr(9)), shown("long" * 3, limit=4)
-    ('tab\\t', 'long...')
-    """
-    clean = hidden(text)
-    cut = clean if len(clean) <= limit else f"{clean[:limit]}..."
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in cut
-    )

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from bodywork_argo.credentials import shown
 from bodywork_argo.errors import SpecError
 from bodywork_argo.yamltree import (
     MAX_BYTES,
@@ -17,7 +18,6 @@ from bodywork_argo.yamltree import (
     Node,
     Scalar,
     read_tree,
-    shown,
 )
 
 
@@ -156,18 +156,40 @@ def test_more_repeated_keys_than_anyone_reads_are_not_kept() -> None:
         ),
         (
             "a:\n\tb: 1",
-            "f.yaml:2: is not valid YAML: found character that cannot start any token; "
-            "indent with blanks, not with a tab",
+            "f.yaml:2: is not valid YAML: a line is indented with a tab; indent with blanks",
         ),
         (
             "a: b: c",
-            "f.yaml:1: is not valid YAML: mapping values are not allowed in this context; "
+            "f.yaml:1: is not valid YAML: a ': ' stands where no key can be; "
             "put text that holds ': ' in quotes and check the indent",
         ),
         (
             "a: 'b",
-            "f.yaml:1: is not valid YAML: found unexpected end of stream; "
-            "close the quote that opens here",
+            "f.yaml:1: is not valid YAML: a quote is left open; close the quote that opens here",
+        ),
+        (
+            "a: @b",
+            "f.yaml:1: is not valid YAML: text starts with a sign of YAML's own; "
+            "put the text in quotes",
+        ),
+        (
+            "- a\nb: c",
+            "f.yaml:2: is not valid YAML: a line is indented unlike those it belongs to; "
+            "check the indent here and just above",
+        ),
+        (
+            'a: "C:\\data"',
+            "f.yaml:1: is not valid YAML: a text in double quotes has a backslash that YAML does "
+            "not know; use single quotes, or write two backslashes for one",
+        ),
+        (
+            "a: *",
+            "f.yaml:1: is not valid YAML: an '&' or '*' has no name after it; "
+            "put the text in quotes",
+        ),
+        (
+            "a: }",
+            "f.yaml:1: is not valid YAML: a value is missing; write one, or put text in quotes",
         ),
         ("%TAG !a! b\n" * 17, "f.yaml:1: has more than 16 %TAG lines; remove them"),
     ],
@@ -177,15 +199,13 @@ def test_what_is_no_yaml_is_refused_with_its_line(text: str | bytes, message: st
 
 
 def test_an_unknown_syntax_error_has_no_invented_remedy() -> None:
-    assert refusal("%YAML 9.9\n---\na") == (
-        "f.yaml:1: is not valid YAML: found incompatible YAML document"
-    )
+    assert refusal("!<x y").startswith("f.yaml:1: is not valid YAML: ")
+    assert ";" not in refusal("!<x y")
 
 
 def test_a_bracket_left_open_is_told_where_it_opens() -> None:
     assert refusal("a: [1\nb: 2\nc: 3") == (
-        "f.yaml:1: is not valid YAML: did not find expected ',' or ']'; "
-        "close the bracket that opens here"
+        "f.yaml:1: is not valid YAML: a bracket is left open; close the bracket that opens here"
     )
 
 
