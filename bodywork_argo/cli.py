@@ -98,6 +98,14 @@ def _image(command: _Command) -> _Command:
     )
 
 
+def _output(*forms: str) -> Callable[[_Command], _Command]:
+    """Let the user choose the form of the output; the first is the default."""
+    return click.option(
+        "-o", "--output", type=click.Choice(forms), default=forms[0], show_default=True,
+        help="Form of the output.",
+    )  # fmt: skip
+
+
 def _location(**words: Any) -> Location:
     from bodywork_argo.loader import Location
 
@@ -144,7 +152,14 @@ def validate(**words: Any) -> None:
 @_repository
 @_one_file
 @_image
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="Form of the output.",
+)
 def plan(output: str, image: str | None, **words: Any) -> None:
     """Show what would run, whatever the engine."""
     import json
@@ -166,7 +181,14 @@ def plan(output: str, image: str | None, **words: Any) -> None:
 @commands.command()
 @_repository
 @_one_file
-@click.option("-o", "--output", type=click.Choice(["tree", "mermaid"]), default="tree")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["tree", "mermaid"]),
+    default="tree",
+    show_default=True,
+    help="Form of the output.",
+)
 def graph(output: str, **words: Any) -> None:
     """Draw the steps of a pipeline."""
     from bodywork_argo.graph import mermaid
@@ -184,7 +206,14 @@ def graph(output: str, **words: Any) -> None:
 @_repository
 @_one_file
 @_image
-@click.option("--backend", "backend_name", default="local", show_default=True)
+@click.option(
+    "--backend",
+    "backend_name",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    help="The engine; `backends` lists them.",
+)
 @click.option("--run-name", metavar="NAME", help="Name of the run; default: the engine makes one.")
 def compile_(backend_name: str, run_name: str | None, image: str | None, **words: Any) -> None:
     """Print the documents that an engine would be sent, as YAML."""
@@ -202,7 +231,14 @@ def compile_(backend_name: str, run_name: str | None, image: str | None, **words
 
 @commands.command()
 @_repository
-@click.option("--backend", "backend_name", default="local", show_default=True)
+@click.option(
+    "--backend",
+    "backend_name",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    help="The engine; `backends` lists them.",
+)
 @click.option("--keep-services", is_flag=True, help="Keep services up after the run, until Ctrl-C.")
 def run(backend_name: str, keep_services: bool, **words: Any) -> None:
     """Run a pipeline and show it to its end.
@@ -223,7 +259,8 @@ def run(backend_name: str, keep_services: bool, **words: Any) -> None:
     compiled, notes = deploy.compile_for(backend, planned, name)
     terminal.problems(notes)
     runtime = backend.runtime(deploy.no_cluster)
-    status = deploy.run_attached(runtime, compiled, RunPrinter(terminal, planned.plan))
+    printer = RunPrinter(terminal, planned.plan)
+    status = deploy.run_attached(runtime, compiled, printer, keep_services=keep_services)
     if status.phase is not Phase.SUCCEEDED:
         raise PipelineFailed
 

@@ -11,13 +11,20 @@ from bodywork_argo.backend import (
     Backend,
     Compiled,
     LogPiece,
+    Phase,
     RunRef,
     RunStatus,
     Runtime,
     errors_of,
 )
 from bodywork_argo.cluster import Cluster
-from bodywork_argo.errors import BodyworkArgoError, EngineError, Problem, UnsupportedError
+from bodywork_argo.errors import (
+    BodyworkArgoError,
+    EngineError,
+    Problem,
+    UnsupportedError,
+    UsageError,
+)
 from bodywork_argo.loader import Loaded, Location, load
 from bodywork_argo.names import dns_label
 from bodywork_argo.plan import Plan
@@ -47,8 +54,14 @@ def compile_for(
     """Return an engine's documents of a plan, and what that engine does otherwise.
 
     Raises:
+        UsageError: the run's name can't be one.
         UnsupportedError: with everything that the engine can't express.
     """
+    if run_name is not None and dns_label(run_name) != run_name:
+        raise UsageError(
+            f"'{run_name}' can't name a run: use at most 63 small letters, digits and dashes, "
+            f"such as {dns_label(run_name)}"
+        )
     problems = placed(backend.check(planned.plan), planned.loaded)
     if refused := errors_of(problems):
         raise UnsupportedError(refused)
@@ -100,7 +113,9 @@ class Observer(Protocol):
         ...
 
 
-def run_attached(runtime: Runtime, compiled: Compiled, observer: Observer) -> RunStatus:
+def run_attached(
+    runtime: Runtime, compiled: Compiled, observer: Observer, *, keep_services: bool = False
+) -> RunStatus:
     """Start a run, tell the observer everything of it and return its final status.
 
     For engines whose runs end with the process that started them. KeyboardInterrupt ends the run
@@ -114,7 +129,7 @@ def run_attached(runtime: Runtime, compiled: Compiled, observer: Observer) -> Ru
     try:
         for status in runtime.watch(ref):
             observer.status(status)
-        if follower.goes_on():
+        if keep_services and status.phase is Phase.SUCCEEDED:
             observer.serving()
         follower.wait()
     except KeyboardInterrupt:
@@ -153,11 +168,6 @@ class _LogFollower:
         self._error: BodyworkArgoError | None = None
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
-
-    def goes_on(self) -> bool:
-        """Return whether there is more to come a moment after the run has ended."""
-        self._thread.join(timeout=1)
-        return self._thread.is_alive()
 
     def wait(self) -> None:
         """Wait until the logs have ended; raises what ended them early."""

@@ -96,12 +96,15 @@ def _uncommitted(repo: Repo) -> int:
 
 def _open(path: Path) -> tuple[Repo, Path]:
     git = _gitpython()
+    if not path.exists():
+        raise GitError(f"there is no folder {path}")
     try:
         repo = git.Repo(path, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+    except git.InvalidGitRepositoryError as error:
         raise GitError(
             f"{path} is not in a Git repository; name one, or check a single file with --file"
         ) from error
+    repo.git.update_environment(GIT_OPTIONAL_LOCKS="0", LC_ALL="C")
     return repo, Path(repo.working_tree_dir or repo.git_dir).resolve()
 
 
@@ -111,7 +114,10 @@ def _remote_snapshot(url: str, ref: str | None, directory: str, file_name: str) 
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="bodywork-argo-") as scratch:
-        repo = git.Repo.init(scratch, bare=True)
+        private = Path(scratch, "private")
+        private.mkdir(mode=0o700)
+        repo = git.Repo.init(Path(scratch, "repository"), bare=True)
+        repo.git.update_environment(**_environment(url, private))
         commit = _fetch(repo, url, ref)
         snapshot = Snapshot(
             repository=url,
@@ -128,13 +134,16 @@ def _remote_snapshot(url: str, ref: str | None, directory: str, file_name: str) 
 def _fetch(repo: Repo, url: str, ref: str | None) -> str:
     """Fetch a branch, a tag or a commit, as little as the server allows; return the commit."""
     wanted = ref or "HEAD"
+    # With a token of ours, nobody else's helper is asked and none stores it.
+    own = ("-c", "credential.helper=") if "BODYWORK_GIT_TOKEN" in os.environ else ()
+    fetch = (*own, "fetch", "--quiet")
     try:
-        _git(repo, "fetch", "--quiet", "--depth=1", "--", url, wanted)
+        _git(repo, *fetch, "--depth=1", "--", url, wanted)
         return _commit(repo, "FETCH_HEAD", url)
     except GitError:
         if not _ABBREVIATED_HASH.fullmatch(wanted):
             raise
-    _git(repo, "fetch", "--quiet", "--tags", "--", url, "+refs/heads/*:refs/heads/*")
+    _git(repo, *fetch, "--tags", "--", url, "+refs/heads/*:refs/heads/*")
     return _commit(repo, wanted, url)
 
 
@@ -183,7 +192,7 @@ def _git(repo: Repo, *arguments: str) -> str:
     git = _gitpython()
     try:
         output: str = repo.git.execute(
-            ["git", *arguments], kill_after_timeout=FETCH_TIMEOUT_SECONDS, env=_environment()
+            ["git", *arguments], kill_after_timeout=FETCH_TIMEOUT_SECONDS
         )
     except git.GitCommandError as error:
         raise GitError(_sentence(str(error.stderr), arguments)) from error
@@ -200,13 +209,11 @@ def _sentence(stderr: str, arguments: tuple[str, ...]) -> str:
     return f"git: {said.splitlines()[-1]}"
 
 
-def _environment() -> dict[str, str]:
-    return {
-        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_SSH_COMMAND": runner.ssh_command(os.environ, "", ""),
-        "LC_ALL": "C",
-    }
+def _environment(url: str, folder: Path) -> dict[str, str]:
+    """Return git's environment as `prepare` has it: the same variables give key and token."""
+    secrets = {name: os.environ[name] for name in runner.SECRETS if name in os.environ}
+    options = runner.Options([f"--repository={url}"], "repository ssh-key known-hosts")
+    return runner.git_environment(options, secrets, str(folder))
 
 
 def _gitpython() -> ModuleType:

@@ -748,7 +748,8 @@ class Installer:
                 if not self.has("ensurepip"):
                     raise RunnerError(NO_PIP)
                 self._must([self._python, "-m", "ensurepip"])
-            self._must([self._python, "-m", "pip", "install", *packages])
+            # Compiling all of a package takes longer than what a stage imports of it, later.
+            self._must([self._python, "-m", "pip", "install", "--no-compile", *packages])
 
     def _must(self, command: list[str]) -> None:
         import shutil
@@ -1015,11 +1016,14 @@ def notebook_reason(output: str, said: str) -> str:
             cells = json.load(file)["cells"]
     except (OSError, ValueError):
         cells = []
+    injected = 0  # the cell that holds the parameters is papermill's, the author knows none
     for cell in cells:
+        injected += "injected-parameters" in cell["metadata"].get("tags", [])
         for each in cell.get("outputs", []):
             if each["output_type"] == "error":
                 print(plain("\n".join(each["traceback"])), file=sys.stderr)
-                return plain(f", cell {cell['execution_count']}: {each['ename']}: {each['evalue']}")
+                number = cell["execution_count"] - injected
+                return plain(f", cell {number}: {each['ename']}: {each['evalue']}")
     print(said, file=sys.stderr)
     return ": " + (said.strip().splitlines() or ["papermill failed"])[-1].strip()
 

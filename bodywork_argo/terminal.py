@@ -122,7 +122,8 @@ class Terminal:
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
 
-        return Console(file=stream, highlight=False, soft_wrap=False)
+        # Nobody wants lines broken in a file or a pipe, whatever the width of the terminal.
+        return Console(file=stream, highlight=False, width=None if stream.isatty() else 1000)
 
     def _print(self, text: str, stream: TextIO) -> None:
         with self._lock:

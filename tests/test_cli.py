@@ -172,7 +172,12 @@ def test_what_an_engine_can_not_do_is_an_error_with_its_line(call: Run, reposito
     ("argv", "code", "message"),
     [
         (["plan", "--ref", "nope"], 5, "has no ref or commit 'nope'"),
-        (["plan", "/nowhere"], 5, "is not in a Git repository"),
+        (["plan", "/nowhere"], 5, "there is no folder /nowhere"),
+        (
+            ["compile", "--run-name", "UP CASE"],
+            2,
+            "small letters, digits and dashes, such as up-ca",
+        ),
         (["plan", "ext::x"], 5, "transport"),
         (["compile", "--backend", "nope"], 2, "there is no backend 'nope' (installed: local)"),
         (["validate", "--check-files", "--file", "x"], 2, "--check-files needs a repository"),

@@ -124,7 +124,8 @@ class ImpatientDiary(Diary):
 
 def test_ctrl_c_is_the_ordinary_way_to_end_kept_services() -> None:
     runtime, diary = ServingRuntime(), ImpatientDiary()
-    status = deploy.run_attached(runtime, InstantBackend().compile(ONE, "r-1"), diary)
+    compiled = InstantBackend().compile(ONE, "r-1")
+    status = deploy.run_attached(runtime, compiled, diary, keep_services=True)
     assert status.phase is Phase.SUCCEEDED
     assert diary.events == ["started r-1", "succeeded", "serving", "ending", "ended succeeded"]
 

@@ -107,7 +107,7 @@ def test_what_is_not_there_is_named(repository: Path, tmp_path: Path) -> None:
     url = repository.as_uri()
     for location, ref, name, message in (
         (str(empty), None, NAME, "is not in a Git repository"),
-        (str(tmp_path / "none"), None, NAME, "is not in a Git repository"),
+        (str(tmp_path / "none"), None, NAME, "there is no folder"),
         (str(unborn), None, NAME, "has no commit yet"),
         (str(repository), "nope", NAME, "has no ref or commit 'nope'"),
         (url, "nope", NAME, "nope"),

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from bodywork_argo.errors import GitError
+from bodywork_argo.repo import read_snapshot
 from tests.runner.lab import Lab, Outcome, until
 
 TOKEN = "t0ken-with-'quotes'"
@@ -119,6 +121,20 @@ def test_a_token_opens_a_private_repository(lab: Lab, site: Site) -> None:
     done = fetch(lab, site, BODYWORK_GIT_TOKEN=TOKEN)
     assert done.code == 0, done
     assert set(site.seen) == {f"x-access-token:{TOKEN}"}
+
+
+def test_the_command_line_takes_the_same_token(
+    lab: Lab, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = lab.repository.commit({"main.py": "print('ran')"})
+    url = f"{site.address}/source/.git"
+    monkeypatch.setenv("HOME", str(lab.home))
+    with pytest.raises(GitError, match="give it as BODYWORK_GIT_TOKEN"):
+        read_snapshot(url, None, "", "main.py")
+    monkeypatch.setenv("BODYWORK_GIT_TOKEN", TOKEN)
+    (lab.home / ".gitconfig").write_text("[credential]\n\thelper = store\n")
+    assert read_snapshot(url, None, "", "main.py").commit == commit
+    assert not (lab.home / ".git-credentials").exists()
 
 
 def test_a_token_can_have_a_user_name(lab: Lab, site: Site) -> None:
