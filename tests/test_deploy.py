@@ -9,10 +9,10 @@ import pytest
 from bodywork_argo import deploy
 from bodywork_argo.backend import LogPiece, Phase, RunRef, RunStatus
 from bodywork_argo.errors import EngineError, Problem, UnsupportedError
+from bodywork_argo.fakes import InstantBackend, InstantRuntime
 from bodywork_argo.loader import Loaded
 from bodywork_argo.plan import Plan
 from bodywork_argo.schema import parse_project
-from bodywork_argo.testing import InstantBackend, InstantRuntime
 from tests.files import bodywork_yaml
 from tests.projects import PINNED, batch, plan_of
 

@@ -13,7 +13,7 @@ def entry(name: str, value: str) -> EntryPoint:
     return EntryPoint(name=name, value=value, group=ENTRY_POINT_GROUP)
 
 
-INSTANT = entry("instant", "bodywork_argo.testing:InstantBackend")
+INSTANT = entry("instant", "bodywork_argo.fakes:InstantBackend")
 
 
 def test_a_strangers_backend_is_loaded_like_a_built_in_one() -> None:
@@ -32,7 +32,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_two_entries_with_one_name_are_an_error_that_names_both() -> None:
     other = entry("instant", "somewhere.else:Backend")
     with pytest.raises(
-        UsageError, match=r"bodywork_argo.testing:InstantBackend and somewhere.else:Backend"
+        UsageError, match=r"bodywork_argo.fakes:InstantBackend and somewhere.else:Backend"
     ):
         load_backend("instant", [INSTANT, other])
 
@@ -41,7 +41,7 @@ def test_the_same_entry_found_twice_is_one() -> None:
     assert load_backend("instant", [INSTANT, INSTANT]).name == "instant"
 
 
-@pytest.mark.parametrize("value", ["no_such_module:X", "bodywork_argo.testing:NoSuchClass"])
+@pytest.mark.parametrize("value", ["no_such_module:X", "bodywork_argo.fakes:NoSuchClass"])
 def test_a_backend_that_can_not_be_imported_is_named(value: str) -> None:
     with pytest.raises(UsageError, match=rf"backend 'x' \({value}\) can't be loaded"):
         load_backend("x", [entry("x", value)])

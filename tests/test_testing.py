@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bodywork_argo.testing import CompileContract, InstantBackend
+from bodywork_argo.fakes import InstantBackend
+from bodywork_argo.testing import CompileContract
 
 
 class TestInstantBackend(CompileContract):
