@@ -13,8 +13,14 @@ _KNOWN = (
     r"|(?<![\w-])eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)?"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----)"
 )
+_SIGNS = (
+    "AKIA", "ASIA", "gh", "glpat-", "xox", "sk-", "hf_", "AIza", "npm_", "pypi-", "eyJ",
+    "-----BEGIN", "://",
+)  # fmt: skip
+"""Without one of these no pattern matches; asking first saves most files the patterns."""
 _IN_ADDRESS = r"(?<=://)(?:[^/\s:@]*:[^/\s@]+|[^/\s@]{20,})(?=@)"
 _UUID = r"(?i:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_UUID_LENGTH = 36
 _HEXADECIMAL = r"[0-9a-fA-F]{32,}"
 _RANDOM_LENGTH = 20
 _RANDOM_CHANGES = 6
@@ -27,7 +33,7 @@ def in_address(text: str) -> bool:
     >>> in_address("https://me:hunter2@example.org"), in_address("ssh://git@example.org")
     (True, False)
     """
-    return bool(re.search(_IN_ADDRESS, text))
+    return "://" in text and bool(re.search(_IN_ADDRESS, text))
 
 
 def is_likely(text: str) -> bool:
@@ -36,8 +42,10 @@ def is_likely(text: str) -> bool:
     >>> is_likely("AKIA" + "A1B2" * 4), is_likely("aws-credentials-2024")
     (True, False)
     """
-    if re.search(_KNOWN, text) or in_address(text) or re.fullmatch(_UUID, text):
+    if hidden(text) != text or (len(text) == _UUID_LENGTH and re.fullmatch(_UUID, text)):
         return True
+    if len(text) < _RANDOM_LENGTH:
+        return False
     return any(_is_random(part) for part in re.split(r"[^A-Za-z0-9]+", text))
 
 
@@ -47,17 +55,21 @@ def hidden(text: str) -> str:
     >>> hidden("https://me:hunter2@example.org")
     'https://***@example.org'
     """
+    if not any(sign in text for sign in _SIGNS):
+        return text
     return re.sub(_KNOWN, "***", re.sub(_IN_ADDRESS, "***", text))
 
 
 def shown(text: str, limit: int = 60) -> str:
-    r"""Return text fit for a message: one line, nothing a terminal would act on, not too long.
+    r"""Return text fit for a message: one short line, no credential, nothing a terminal acts on.
 
     >>> shown("tab" + chr(9)), shown("long" * 3, limit=4)
     ('tab\\t', 'long...')
     """
     clean = hidden(text)
     cut = clean if len(clean) <= limit else f"{clean[:limit]}..."
+    if cut.isprintable():
+        return cut
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in cut

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import yaml
 from yaml.constructor import SafeConstructor
+from yaml.reader import Reader
 from yaml.resolver import Resolver
 
 from bodywork_argo.credentials import shown
@@ -52,7 +53,6 @@ _KINDS: dict[str, Kind] = {
     f"{_TAG}value": "text",
     f"{_TAG}merge": "text",
 }
-_NOT_YAML = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEY_REMEDY = "write KEY: VALUE, and put text that starts with '{' or '[' in quotes"
 _INDENT = "a line is indented unlike those it belongs to"
 _INDENT_REMEDY = "check the indent here and just above"
@@ -150,7 +150,7 @@ def _decoded(text: str | bytes, file: str) -> str:
     if isinstance(text, bytes):
         text = _from_utf8(text, file)
     text = text.removeprefix("\ufeff")
-    strange = _NOT_YAML.search(text)
+    strange = Reader.NON_PRINTABLE.search(text)
     if strange:
         what = f"holds the character U+{ord(strange[0]):04X}, which YAML does not allow"
         raise _fatal(file, _line_at(text, strange.start()), what, "remove it")
