@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from e2e.engines import lifecycle
+from e2e.engines.archive import write_images
 from e2e.engines.failure import EngineError, tail
+from e2e.engines.images import built_images
 from e2e.engines.install import Containerd
 from e2e.engines.parts import Options
 from e2e.engines.places import Places, places_from
@@ -55,6 +57,12 @@ def _load(given: argparse.Namespace, places: Places, progress: Progress) -> int:
     return 0
 
 
+def _save(given: argparse.Namespace, places: Places, progress: Progress) -> int:
+    with given.archive.open("wb") as stream:
+        write_images(built_images(places), stream)
+    return 0
+
+
 def _logs(given: argparse.Namespace, places: Places, progress: Progress) -> int:
     path = places.log(given.name)
     if not path.exists():
@@ -71,6 +79,7 @@ COMMANDS: Mapping[str, Command] = {
     "status": _status,
     "kubeconfig": _kubeconfig,
     "load": _load,
+    "save": _save,
     "logs": _logs,
 }
 
@@ -97,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
     load = commands.add_parser("load", help="give an image archive to the node")
     load.add_argument("archive", type=Path, metavar="IMAGE.tar")
+    save = commands.add_parser("save", help="write the images to an archive, for another cluster")
+    save.add_argument("archive", type=Path, metavar="IMAGES.tar")
     logs = commands.add_parser("logs", help="print the end of a part's log")
     logs.add_argument("name", metavar="NAME")
     logs.add_argument("--lines", type=int, default=100)

@@ -15,6 +15,13 @@ SERVICES = "10.96.0.0/16"
 SERVER_PORT = 2746
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 TABLE = "bodywork_argo_e2e"
+# The guard below lets the machine itself out, so whatever would ask a registry (containerd for an
+# image that nobody loaded, a controller for an image's command) is sent to a port of nobody's.
+DEAD_END = "http://127.0.0.1:9"
+STAY_INSIDE = {
+    **{"HTTP_PROXY": DEAD_END, "HTTPS_PROXY": DEAD_END},
+    "NO_PROXY": f"127.0.0.1,localhost,{PODS},{SERVICES},.svc,.cluster.local",
+}
 
 # Belt and braces: without these, a packet for a Service that kube-proxy does not know yet, or a
 # pod that asks for the internet, would leave through the default route.

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from e2e.engines.failure import EngineError
+from e2e.engines.network import STAY_INSIDE
 from e2e.engines.places import CHECKOUT, Places
 
 POLL = 0.1
@@ -139,8 +140,9 @@ class Processes:
 
 
 def _plain_environment() -> dict[str, str]:
-    # No proxy and no credentials of the caller reach an engine.
+    # No credentials of the caller reach an engine.
     return {
+        **STAY_INSIDE,
         "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
         "HOME": "/root",
         "LANG": "C.UTF-8",

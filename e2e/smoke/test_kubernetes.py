@@ -8,6 +8,7 @@ import pytest
 from kubernetes.client import ApiException
 
 from e2e.engines.modules import KUBERNETES
+from e2e.engines.network import DEAD_END
 from e2e.engines.places import Places
 from e2e.support.cluster import Cluster, await_state, connect
 from e2e.support.pods import PRODUCT, RUNNER_WITHOUT_GIT, pod, service
@@ -115,6 +116,21 @@ def test_the_image_without_git_has_none(namespace: Space) -> None:
     namespace.finished_pod("look")
 
     assert namespace.logs("look") == "None\n"
+
+
+def test_an_image_that_nobody_loaded_is_asked_of_no_registry(
+    own_engines: Places, namespace: Space
+) -> None:
+    namespace.create(pod("absent", ["true"], image="docker.io/local/absent:1"))
+
+    def waiting() -> str:
+        found = namespace.cluster.core.read_namespaced_pod("absent", namespace.name)
+        statuses = found.status.container_statuses or []
+        return " ".join(str(status.state.waiting) for status in statuses)
+
+    said = await_state(waiting, lambda text: "ErrImagePull" in text, "the refusal")
+
+    assert f"{DEAD_END.removeprefix('http://')}: connect: connection refused" in said
 
 
 def test_requirements_install_from_the_wheelhouse(namespace: Space) -> None:
