@@ -13,8 +13,9 @@ from pathlib import Path
 
 from e2e.engines import kernel, network
 from e2e.engines.failure import EngineError
+from e2e.engines.launch import start_time
 from e2e.engines.places import NAME, Places
-from e2e.engines.processes import Processes, start_time
+from e2e.engines.processes import Processes
 
 CGROUPS = Path("/sys/fs/cgroup")
 CNI_CACHE = Path("/var/lib/cni/results")
@@ -115,6 +116,8 @@ def clear(places: Places) -> None:
     """Undo everything but processes: mounts, groups, network, files. Nothing there is no error."""
     for point in mounts(places):
         subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
+    if still := mounts(places):
+        raise EngineError(f"cannot unmount {', '.join(still)}")  # Files are deleted next.
     for group in control_groups():
         _remove_group(group)
     network.remove()

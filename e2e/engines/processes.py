@@ -7,16 +7,19 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.engines.failure import EngineError
+from e2e.engines.launch import start_time
 from e2e.engines.network import STAY_INSIDE
-from e2e.engines.places import CHECKOUT, Places
+from e2e.engines.places import CHECKOUT, SOURCES, Places
 
 POLL = 0.1
+LAUNCH = SOURCES / "launch.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +35,6 @@ class Record:
     def alive(self) -> bool:
         """Whether this very process runs."""
         return start_time(self.pid) == self.started
-
-
-def start_time(pid: int) -> str | None:
-    """Give the boot and the tick in which a process started, or None when it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else f"{boot}/{fields[19]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +77,15 @@ class Processes:
         return record is not None and record.alive and record.fingerprint == part.fingerprint
 
     def start(self, part: Part) -> None:
-        """Start the part in the background and put it on record."""
-        log = self.places.log(part.name)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        """Start the part in the background; when this returns, it is on record."""
+        log, path = self.places.log(part.name), self._folder / f"{part.name}.json"
+        for folder in (log.parent, path.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        launch = [sys.executable, "-I", "-S", str(LAUNCH), str(path), part.name, part.fingerprint]
         with log.open("wb") as output:
             child = subprocess.Popen(
-                list(part.command),
+                [*launch, *part.command],
                 cwd="/",
                 env={**_plain_environment(), **part.environment},
                 stdin=subprocess.DEVNULL,
@@ -98,18 +93,12 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        child.returncode = 0  # It outlives this process; nobody waits for it, or should warn of it.
-        record = Record(
-            name=part.name,
-            pid=child.pid,
-            started=start_time(child.pid) or "never",
-            fingerprint=part.fingerprint,
-        )
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{part.name}.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
-        partial.rename(path)
+        while not path.exists():
+            if child.poll() is not None:
+                raise EngineError(f"{part.name} could not be started", log=log)
+            time.sleep(POLL / 10)
+        if child.returncode is None:
+            child.returncode = 0  # It outlives this process; nobody should warn of that.
 
     def await_ready(self, part: Part) -> None:
         """Ask the part until it is ready; a part that died or stays silent is an `EngineError`."""

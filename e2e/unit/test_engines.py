@@ -13,9 +13,10 @@ from e2e.engines.api import documents
 from e2e.engines.debian import missing_packages, require_packages
 from e2e.engines.failure import EngineError, tail
 from e2e.engines.install import without_conversion
+from e2e.engines.launch import start_time
 from e2e.engines.modules import ARGO, KUBERNETES, MODULES, Module
 from e2e.engines.places import Places, places_from
-from e2e.engines.processes import Part, Processes, Record, start_time
+from e2e.engines.processes import Part, Processes, Record
 from e2e.engines.progress import Progress, run_logged
 
 FOREVER = (sys.executable, "-c", "import time; time.sleep(1000)")
