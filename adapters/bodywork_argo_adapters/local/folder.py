@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,14 +74,13 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         return folder / f"{task}.{attempt}.log"
 
-    def logs(self) -> list[StageLog]:
-        """Return the log files that are there, in the order in which they were begun."""
-        found = [(path.stat().st_ino, path) for path in (self.path / "logs").glob("*.log")]
-        logs = []
-        for _, path in sorted(found):
+    def logs(self, tasks: Sequence[str]) -> list[StageLog]:
+        """Return the log files that are there, in the order of the tasks, then of attempts."""
+        found = []
+        for path in (self.path / "logs").glob("*.log"):
             task, attempt, _ = path.name.rsplit(".", 2)
-            logs.append(StageLog(task=task, attempt=int(attempt), path=path))
-        return sorted(logs, key=lambda log: log.attempt)
+            found.append(StageLog(task=task, attempt=int(attempt), path=path))
+        return sorted(found, key=lambda log: (tasks.index(log.task), log.attempt))
 
     def write_supervisor(self, process: psutil.Process) -> None:
         """Record which process supervises; its start time tells it from a later namesake."""

@@ -122,7 +122,7 @@ class LocalRuntime:
         read: dict[Path, int] = {}
         while True:
             alive = follow and folder.supervisor() is not None
-            for log in folder.logs():
+            for log in folder.logs(list(stages)):
                 if stage in (None, stages[log.task]):
                     yield from _new_pieces(log, stages[log.task], read)
             if not alive:
