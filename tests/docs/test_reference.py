@@ -45,6 +45,19 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
+def test_the_page_about_laptops_has_all_keys_that_count_there() -> None:
+    reference = (DOCS / "reference" / "bodywork-yaml.md").read_text(encoding="utf-8")
+    extensions = reference.partition("## What Bodywork has no keys for")[2]
+    rows = re.findall(r"^\| `(\w+)` \|(?:[^|]*\|){4} (.*?) \|", extensions, re.MULTILINE)
+    counting = {key for key, backends in rows if backends == "all" or "local" in backends}
+
+    page = (DOCS / "how-to" / "run-on-your-laptop.md").read_text(encoding="utf-8")
+    section = page.partition("## Use the keys that count here")[2].partition("\n## ")[0]
+    first_cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+
+    assert set(re.findall(r"`(\w+)`", " ".join(first_cells))) == counting
+
+
 def _descendants(error: type[BodyworkArgoError]) -> Iterator[type[BodyworkArgoError]]:
     for child in error.__subclasses__():
         yield child
