@@ -10,10 +10,12 @@ import pytest
 
 import bodywork_argo
 
-MODULES = [module.name for module in pkgutil.iter_modules(bodywork_argo.__path__)]
+MODULES = [
+    module.name for module in pkgutil.walk_packages(bodywork_argo.__path__, "bodywork_argo.")
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_are_true(name: str) -> None:
-    module = importlib.import_module(f"bodywork_argo.{name}")
+    module = importlib.import_module(name)
     assert doctest.testmod(module).failed == 0

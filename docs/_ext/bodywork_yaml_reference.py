@@ -5,9 +5,9 @@ Write it anew with its output: ``python docs/_ext/bodywork_yaml_reference.py``.
 
 import sys
 
-from bodywork_argo import keys, kubernetes_keys, pod_keys, pod_parts
-from bodywork_argo.fields import MAX_TEXT_BYTES, MAX_WHOLE, Field, Section
-from bodywork_argo.yamltree import MAX_BYTES, MAX_DEPTH, MAX_NODES
+from bodywork_argo.schema import keys, kubernetes_keys, pod_keys, pod_parts
+from bodywork_argo.schema.fields import MAX_TEXT_BYTES, MAX_WHOLE, Field, Section
+from bodywork_argo.schema.yamltree import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
 EXAMPLE = """\
 version: "1.1"

@@ -85,3 +85,8 @@ def refused(text: str | bytes, *, strict: bool = False) -> list[str]:
         for line in told(text, strict=strict)
         if line.startswith("error ")
     ]
+
+
+def meaning(parsed: Parsed) -> tuple[object, ...]:
+    """Return all that was read, in a form that compares."""
+    return (parsed.name, parsed.dag, parsed.project, parsed.notes, parsed.lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bodywork_argo.findings import MAX_FINDINGS
+from bodywork_argo.schema.findings import MAX_FINDINGS
 from tests.schema.cases import FILE, edited, parse, refused, told
 
 SECOND = """

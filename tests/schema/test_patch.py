@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bodywork_argo.patch import MAX_NODES
+from bodywork_argo.schema.patch import MAX_NODES
 from tests.schema.cases import FILE, edited, parse, refused, told
 
 KEY = "12 stages.prepare.kubernetes.patch"

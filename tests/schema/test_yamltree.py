@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from bodywork_argo.credentials import shown
 from bodywork_argo.errors import SpecError
-from bodywork_argo.yamltree import (
+from bodywork_argo.schema.credentials import shown
+from bodywork_argo.schema.yamltree import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_DUPLICATES,

@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from bodywork_argo import checks
-from bodywork_argo.credentials import shown
-from bodywork_argo.fields import Complaint
-from bodywork_argo.findings import Place
-from bodywork_argo.yamltree import ListNode, MapNode, Node, Scalar
+from bodywork_argo.schema import checks
+from bodywork_argo.schema.credentials import shown
+from bodywork_argo.schema.fields import Complaint
+from bodywork_argo.schema.findings import Place
+from bodywork_argo.schema.yamltree import ListNode, MapNode, Node, Scalar
 
 MAX_NODES = 2_000
 MAIN_CONTAINER = "main"

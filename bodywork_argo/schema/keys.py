@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bodywork_argo import checks
-from bodywork_argo.fields import (
+from bodywork_argo.schema import checks
+from bodywork_argo.schema.fields import (
     Field,
     Section,
     block,
@@ -16,7 +16,10 @@ from bodywork_argo.fields import (
     texts,
     whole,
 )
-from bodywork_argo.kubernetes_keys import PIPELINE_KUBERNETES_SECTION, STAGE_KUBERNETES_SECTION
+from bodywork_argo.schema.kubernetes_keys import (
+    PIPELINE_KUBERNETES_SECTION,
+    STAGE_KUBERNETES_SECTION,
+)
 
 VERSION = Field(
     name="version",

@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 import re
 
-from bodywork_argo import credentials
-from bodywork_argo.credentials import shown
-from bodywork_argo.fields import Complaint
+from bodywork_argo.schema import credentials
+from bodywork_argo.schema.credentials import shown
+from bodywork_argo.schema.fields import Complaint
 
 # Patterns are text: `re` compiles the few that a file needs, and import stays cheap.
 _PIPELINE_NAME = r"[A-Za-z0-9.-]+"

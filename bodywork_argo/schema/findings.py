@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from bodywork_argo.credentials import shown
 from bodywork_argo.errors import Problem, Severity
-from bodywork_argo.yamltree import Entry, Node
+from bodywork_argo.schema.credentials import shown
+from bodywork_argo.schema.yamltree import Entry, Node
 
 MAX_FINDINGS = 200
 """More than anyone reads; twice as many errors are kept, the rest is counted."""

@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from bodywork_argo.credentials import shown
-from bodywork_argo.findings import Place
-from bodywork_argo.yamltree import ListNode, MapNode, Node, Scalar
+from bodywork_argo.schema.credentials import shown
+from bodywork_argo.schema.findings import Place
+from bodywork_argo.schema.yamltree import ListNode, MapNode, Node, Scalar
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

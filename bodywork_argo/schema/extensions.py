@@ -1,81 +1,23 @@
-"""The ``kubernetes`` blocks: from readings of pipeline and stage to what a stage's pods get."""
+"""The ``kubernetes`` blocks: how those of pipeline and stage join, and what they may not say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from bodywork_argo import keys
-from bodywork_argo import kubernetes_keys as more
-from bodywork_argo import pod_keys as pod
-from bodywork_argo import pod_parts as parts
-from bodywork_argo.credentials import shown
-from bodywork_argo.fields import Field, Reading
-from bodywork_argo.spec import (
-    Ingress,
-    Install,
-    Pairs,
-    PodOptions,
-    RunOptions,
-    ServiceOptions,
-    Volume,
-)
+from bodywork_argo.schema import keys
+from bodywork_argo.schema import kubernetes_keys as more
+from bodywork_argo.schema import pod_keys as pod
+from bodywork_argo.schema.credentials import shown
+from bodywork_argo.schema.fields import Field, Reading
+
+if TYPE_CHECKING:
+    from bodywork_argo.spec import Pairs, Volume
 
 T = TypeVar("T")
 
 GIT_KEY_SECRET = "ssh-git-private-key"
 """Where Bodywork keeps the key that fetches the code."""
-
-
-def run_options(block: Reading | None) -> RunOptions:
-    """Return what the pipeline's block says about runs as a whole."""
-    if block is None:
-        return RunOptions()
-    return RunOptions(
-        run_timeout_seconds=block.need(more.RUN_TIMEOUT),
-        parallelism=block.need(more.PARALLELISM),
-        ttl_seconds=block.get(more.TTL_SECONDS),
-    )
-
-
-def pod_options(blocks: Sequence[Reading]) -> PodOptions:
-    """Return what the blocks give a stage's pods; a later block goes before an earlier one."""
-    return PodOptions(
-        cpu_limit=_need(blocks, pod.CPU_LIMIT),
-        memory_limit_mb=_need(blocks, pod.MEMORY_LIMIT_MB),
-        gpu=_need(blocks, pod.GPU),
-        gpu_resource=_need(blocks, pod.GPU_RESOURCE),
-        node_selector=_merged(blocks, pod.NODE_SELECTOR),
-        tolerations=_joined(blocks, pod.TOLERATIONS),
-        image_pull_secrets=_joined(blocks, pod.IMAGE_PULL_SECRETS),
-        image_pull_policy=_get(blocks, pod.IMAGE_PULL_POLICY),
-        service_account=_get(blocks, pod.SERVICE_ACCOUNT),
-        labels=_merged(blocks, pod.LABELS),
-        annotations=_merged(blocks, pod.ANNOTATIONS),
-        env=_merged(blocks, pod.ENV),
-        volumes=_volumes(blocks),
-        install=_install([part for block in blocks if (part := block.get(pod.INSTALL))]),
-        patches=tuple(text for block in blocks if (text := block.get(pod.PATCH))),
-    )
-
-
-def service_options(block: Reading | None) -> ServiceOptions:
-    """Return what a service's block says about its probes and its ingress."""
-    if block is None:
-        return ServiceOptions()
-    probes = [found] if (found := block.get(more.PROBES)) else []
-    ingress = [found] if (found := block.get(more.INGRESS)) else []
-    return ServiceOptions(
-        startup_path=_get(probes, more.STARTUP),
-        readiness_path=_get(probes, more.READINESS),
-        liveness_path=_get(probes, more.LIVENESS),
-        ingress=Ingress(
-            class_name=_get(ingress, more.CLASS),
-            host=_get(ingress, more.HOST),
-            path=_get(ingress, more.PATH),
-            tls_secret=_get(ingress, more.TLS_SECRET),
-        ),
-    )
 
 
 def check_stage(
@@ -114,7 +56,7 @@ def _check_limit(
     limit: Field[float],
 ) -> None:
     """Kubernetes refuses a pod that asks for more than it may use."""
-    asked, allowed = stage.get(request), _need(blocks, limit)
+    asked, allowed = stage.get(request), latest_of_all(blocks, limit)
     if not asked or not allowed or asked <= allowed:
         return
     remedy = "raise the limit or ask for less"
@@ -127,7 +69,7 @@ def _check_limit(
 
 
 def _check_variables(stage: Reading, blocks: Sequence[Reading]) -> None:
-    plain = dict(_merged(blocks, pod.ENV))
+    plain = dict(merged(blocks, pod.ENV))
     for name, _ in stage.need(keys.SECRETS):
         if name in plain:
             place = stage.place_of(keys.SECRETS).at(name)
@@ -136,7 +78,7 @@ def _check_variables(stage: Reading, blocks: Sequence[Reading]) -> None:
 
 def _check_paths(stage: Reading, blocks: Sequence[Reading]) -> None:
     owners: dict[str, str] = {}
-    for volume in _volumes(blocks):
+    for volume in volumes(blocks):
         path = volume.path.rstrip("/")
         if path in owners:
             what = f"has volumes '{owners[path]}' and '{volume.name}' at '{shown(path)}'"
@@ -155,7 +97,7 @@ def _check_kind(block: Reading, service: Reading | None) -> None:
         place.warn("changes nothing, since 'service: ingress' is false", "set that to true")
 
 
-def _get(blocks: Iterable[Reading], field: Field[T]) -> T | None:
+def latest(blocks: Iterable[Reading], field: Field[T]) -> T | None:
     """Return the value of the last block that has one, else the default."""
     found = field.default
     for block in blocks:
@@ -164,31 +106,22 @@ def _get(blocks: Iterable[Reading], field: Field[T]) -> T | None:
     return found
 
 
-def _need(blocks: Iterable[Reading], field: Field[T]) -> T:
-    return cast("T", _get(blocks, field))
+def latest_of_all(blocks: Iterable[Reading], field: Field[T]) -> T:
+    """Return the same of a field that has a default."""
+    return cast("T", latest(blocks, field))
 
 
-def _merged(blocks: Iterable[Reading], field: Field[Pairs]) -> Pairs:
+def merged(blocks: Iterable[Reading], field: Field[Pairs]) -> Pairs:
+    """Return the pairs of all blocks; those of a later block go before those of an earlier one."""
     return tuple(dict(pair for block in blocks for pair in block.need(field)).items())
 
 
-def _joined(blocks: Iterable[Reading], field: Field[tuple[T, ...]]) -> tuple[T, ...]:
+def joined(blocks: Iterable[Reading], field: Field[tuple[T, ...]]) -> tuple[T, ...]:
+    """Return the items of all blocks, each once."""
     return tuple(dict.fromkeys(item for block in blocks for item in block.need(field)))
 
 
-def _volumes(blocks: Iterable[Reading]) -> tuple[Volume, ...]:
+def volumes(blocks: Iterable[Reading]) -> tuple[Volume, ...]:
+    """Return the volumes of all blocks; one of a later block replaces its namesake."""
     by_name = {volume.name: volume for block in blocks for volume in block.need(pod.VOLUMES)}
     return tuple(by_name.values())
-
-
-def _install(blocks: Sequence[Reading]) -> Install:
-    return Install(
-        timeout_seconds=_get(blocks, parts.INSTALL_TIMEOUT),
-        index_url=_get(blocks, parts.INDEX_URL),
-        index_secret=_get(blocks, parts.INDEX_SECRET),
-        ca_bundle=_get(blocks, parts.CA_BUNDLE),
-        http_proxy=_get(blocks, parts.HTTP_PROXY),
-        https_proxy=_get(blocks, parts.HTTPS_PROXY),
-        no_proxy=_get(blocks, parts.NO_PROXY),
-        tool=_need(blocks, parts.TOOL),
-    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bodywork_argo import checks
-from bodywork_argo.fields import Field, Section, nested, text, whole
-from bodywork_argo.pod_keys import POD_FIELDS
+from bodywork_argo.schema import checks
+from bodywork_argo.schema.fields import Field, Section, nested, text, whole
+from bodywork_argo.schema.pod_keys import POD_FIELDS
 
 _CLUSTER = "argo, tekton"
 

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bodywork_argo import checks, credentials, keys
-from bodywork_argo.credentials import shown
 from bodywork_argo.dag import Dag, DagError, parse_dag
-from bodywork_argo.fields import Reading
-from bodywork_argo.findings import Place
 from bodywork_argo.names import dns_label, stage_label
+from bodywork_argo.schema import checks, credentials, keys
+from bodywork_argo.schema.credentials import shown
+from bodywork_argo.schema.fields import Reading
+from bodywork_argo.schema.findings import Place
 
 _GIT_KEY = "BODYWORK_GIT_SSH_PRIVATE_KEY"
 _OTHER_ARROWS = r"[>;|&]"
@@ -28,6 +28,16 @@ class StageReading(NamedTuple):
     batch: Reading | None = None
     service: Reading | None = None
     is_service: bool = False
+
+
+class Sections(NamedTuple):
+    """The parts of a file that has all of them."""
+
+    top: Reading
+    head: Reading
+    dag: Dag
+    stages: tuple[StageReading, ...]
+    logging: Reading
 
 
 def check_head(head: Reading) -> None:

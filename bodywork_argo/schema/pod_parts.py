@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from bodywork_argo import checks
-from bodywork_argo.fields import Field, Reading, Section, choice, switch, text, whole
-from bodywork_argo.spec import Toleration, Volume, VolumeKind
+from typing import TYPE_CHECKING
+
+from bodywork_argo.schema import checks
+from bodywork_argo.schema.fields import Field, Reading, Section, choice, switch, text, whole
+
+if TYPE_CHECKING:
+    from bodywork_argo.spec import Toleration, Volume
 
 _CLUSTER = "argo, tekton"
 
@@ -57,25 +61,25 @@ VOLUME_PATH = Field(
     engines=_CLUSTER,
 )
 CLAIM = Field(
-    name=VolumeKind.CLAIM.value,
+    name="claim",
     type=text(checks.object_name),
     doc="The persistent volume claim that it comes from.",
     engines=_CLUSTER,
 )
 SECRET = Field(
-    name=VolumeKind.SECRET.value,
+    name="secret",
     type=text(checks.secret_name, words="the name of a secret", secret=True),
     doc="The secret that it comes from.",
     engines=_CLUSTER,
 )
 CONFIG_MAP = Field(
-    name=VolumeKind.CONFIG_MAP.value,
+    name="config_map",
     type=text(checks.object_name),
     doc="The config map that it comes from.",
     engines=_CLUSTER,
 )
 EMPTY_MB = Field(
-    name=VolumeKind.EMPTY.value,
+    name="empty_mb",
     type=whole(1),
     unit="MB (10^6 bytes)",
     doc="The size of an empty volume that ends with the pod.",
@@ -155,6 +159,8 @@ INSTALL_SECTION = Section(
 
 def toleration(reading: Reading) -> Toleration:
     """Return one toleration, after holding its keys against each other."""
+    from bodywork_argo.spec import Toleration
+
     operator = reading.need(OPERATOR)
     if reading.get(KEY) is None and operator != "Exists":
         reading.place.error("has no key", "add one, or 'operator: Exists' for any taint")
@@ -173,6 +179,8 @@ def toleration(reading: Reading) -> Toleration:
 
 def volume(reading: Reading) -> Volume | None:
     """Return one volume; None, after a report, unless it comes from exactly one place."""
+    from bodywork_argo.spec import Volume, VolumeKind
+
     sources = [kind for kind in VolumeKind if kind.value in reading.values]
     if len(sources) != 1:
         kinds = ", ".join(kind.value for kind in VolumeKind)

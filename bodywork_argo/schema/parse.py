@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from bodywork_argo import checks, keys, kubernetes_keys
 from bodywork_argo.dag import Dag
 from bodywork_argo.errors import Problem, SpecError
-from bodywork_argo.extensions import (
-    check_block,
-    check_stage,
-    pod_options,
-    run_options,
-    service_options,
-)
-from bodywork_argo.fields import (
+from bodywork_argo.schema import checks, keys
+from bodywork_argo.schema.extensions import check_block, check_stage
+from bodywork_argo.schema.fields import (
     Field,
     Reading,
     Section,
@@ -24,8 +18,9 @@ from bodywork_argo.fields import (
     key_complaint,
     read_section,
 )
-from bodywork_argo.findings import Findings, Place
-from bodywork_argo.rules import (
+from bodywork_argo.schema.findings import Findings, Place
+from bodywork_argo.schema.rules import (
+    Sections,
     StageReading,
     check_failure_stage,
     check_head,
@@ -33,21 +28,40 @@ from bodywork_argo.rules import (
     read_dag,
     tell_of_use,
 )
-from bodywork_argo.spec import BatchStage, Dialect, Project, SecretRef, ServiceStage, Stage
-from bodywork_argo.yamltree import Entry, MapNode, Node, Scalar, read_tree
+from bodywork_argo.schema.yamltree import Entry, MapNode, Node, Scalar, read_tree
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from bodywork_argo.spec import Project
 
 
-@dataclass(frozen=True, slots=True)
 class Parsed:
     """A valid file."""
 
-    project: Project
-    notes: tuple[Problem, ...]
-    """Warnings and notes, in the order of the file."""
-    lines: Mapping[str, int]
-    """The line of every key, by its dotted path such as ``stages.train.batch.retries``."""
+    def __init__(
+        self, sections: Sections, notes: tuple[Problem, ...], lines: Mapping[str, int]
+    ) -> None:
+        self._sections = sections
+        self.notes = notes
+        """Warnings and notes, in the order of the file."""
+        self.lines = lines
+        """The line of every key, by its dotted path such as ``stages.train.batch.retries``."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self._sections.head.need(keys.NAME)
+
+    @property
+    def dag(self) -> Dag:
+        """The steps."""
+        return self._sections.dag
+
+    @cached_property
+    def project(self) -> Project:
+        """All that the file means; made when it is asked for, since checking a file needs none."""
+        from bodywork_argo.schema.build import build_project
+
+        return build_project(self._sections)
 
 
 def parse_project(text: str | bytes, file: str = "bodywork.yaml", strict: bool = False) -> Parsed:
@@ -66,20 +80,10 @@ def parse_project(text: str | bytes, file: str = "bodywork.yaml", strict: bool =
     sections = _read_sections(tree.root, Place(findings, "", 1))
     if sections is None or findings.has_errors():
         raise SpecError(found for found in findings.sorted() if found.severity != "note")
-    return Parsed(_project(sections), findings.sorted(), findings.lines)
+    return Parsed(sections, findings.sorted(), findings.lines)
 
 
-class _Sections(NamedTuple):
-    """The parts of a file that has all of them."""
-
-    dialect: Dialect
-    head: Reading
-    dag: Dag
-    stages: tuple[StageReading, ...]
-    logging: Reading
-
-
-def _read_sections(root: Node, place: Place) -> _Sections | None:
+def _read_sections(root: Node, place: Place) -> Sections | None:
     """Read the whole file; None, after a report, when a part can't be had."""
     if not isinstance(root, MapNode):
         _report_no_mapping(root, place)
@@ -95,7 +99,7 @@ def _read_sections(root: Node, place: Place) -> _Sections | None:
     dag = _check_head(head, stages) if head and stages is not None else None
     if not (head and dag and stages and logging):
         return None
-    return _Sections(_dialect(top, head), head, dag, stages, logging)
+    return Sections(top, head, dag, stages, logging)
 
 
 def _check_head(head: Reading, stages: tuple[StageReading, ...]) -> Dag | None:
@@ -151,13 +155,6 @@ def _read_head(top: Reading) -> Reading | None:
     return _read_block(top, preferred if has_preferred else other, keys.PIPELINE_SECTION)
 
 
-def _dialect(top: Reading, head: Reading) -> Dialect:
-    if top.get(keys.VERSION) == "1.1":
-        return Dialect.V1_1
-    newer = {keys.NAMESPACE.name, keys.SECRETS_GROUP.name}
-    return Dialect.RELEASE_CANDIDATE if newer & head.values.keys() else Dialect.V1_0
-
-
 def _read_block(parent: Reading, field: Field[Node], section: Section) -> Reading | None:
     node = parent.get(field)
     return None if node is None else read_section(section, node, parent.place_of(field))
@@ -194,85 +191,3 @@ def _read_stage(entry: Entry, place: Place) -> StageReading:
     batch = _read_block(common, keys.BATCH, keys.BATCH_SECTION)
     service = _read_block(common, keys.SERVICE, keys.SERVICE_SECTION)
     return StageReading(name, place, common, batch, service, kinds == [keys.SERVICE])
-
-
-def _project(sections: _Sections) -> Project:
-    head = sections.head
-    above = head.get(keys.PIPELINE_KUBERNETES)
-    return Project(
-        name=head.need(keys.NAME),
-        dialect=sections.dialect,
-        docker_image=head.need(keys.DOCKER_IMAGE),
-        dag=sections.dag,
-        stages=tuple(_stage(stage, above) for stage in sections.stages),
-        log_level=sections.logging.need(keys.LOG_LEVEL),
-        run_on_failure=head.get(keys.RUN_ON_FAILURE) or None,
-        namespace=head.get(keys.NAMESPACE) or None,
-        secrets_group=head.get(keys.SECRETS_GROUP) or None,
-        run=run_options(above),
-    )
-
-
-def _stage(stage: StageReading, above: Reading | None) -> Stage:
-    assert stage.common is not None, "a file with a stage that can't be read has errors"
-    if stage.batch is not None:
-        return _batch_stage(stage.name, stage.common, stage.batch, above)
-    assert stage.service is not None, "a file with a stage of no kind has errors"
-    return _service_stage(stage.name, stage.common, stage.service, above)
-
-
-def _batch_stage(name: str, common: Reading, batch: Reading, above: Reading | None) -> BatchStage:
-    return BatchStage(
-        name=name,
-        module=common.need(keys.MODULE),
-        args=common.need(keys.ARGS),
-        requirements=common.need(keys.REQUIREMENTS),
-        secrets=_secrets(common),
-        cpu_request=common.need(keys.CPU_REQUEST),
-        memory_request_mb=common.need(keys.MEMORY_REQUEST_MB),
-        image=_extension(common, kubernetes_keys.IMAGE),
-        requirements_file=_extension(common, kubernetes_keys.REQUIREMENTS_FILE),
-        pod=pod_options(_blocks(common, above)),
-        max_completion_time_seconds=batch.need(keys.COMPLETION_SECONDS),
-        retries=batch.need(keys.RETRIES),
-    )
-
-
-def _service_stage(
-    name: str, common: Reading, service: Reading, above: Reading | None
-) -> ServiceStage:
-    return ServiceStage(
-        name=name,
-        module=common.need(keys.MODULE),
-        args=common.need(keys.ARGS),
-        requirements=common.need(keys.REQUIREMENTS),
-        secrets=_secrets(common),
-        cpu_request=common.need(keys.CPU_REQUEST),
-        memory_request_mb=common.need(keys.MEMORY_REQUEST_MB),
-        image=_extension(common, kubernetes_keys.IMAGE),
-        requirements_file=_extension(common, kubernetes_keys.REQUIREMENTS_FILE),
-        pod=pod_options(_blocks(common, above)),
-        max_startup_time_seconds=service.need(keys.STARTUP_SECONDS),
-        replicas=service.need(keys.REPLICAS),
-        port=service.need(keys.PORT),
-        ingress=service.need(keys.INGRESS),
-        options=service_options(common.get(keys.STAGE_KUBERNETES)),
-    )
-
-
-def _blocks(common: Reading, above: Reading | None) -> list[Reading]:
-    """Return the blocks that a stage's pods are made of, the stage's own last."""
-    own = common.get(keys.STAGE_KUBERNETES)
-    return [block for block in (above, own) if block is not None]
-
-
-def _extension(common: Reading, field: Field[T]) -> T | None:
-    block = common.get(keys.STAGE_KUBERNETES)
-    return block.get(field) if block is not None else None
-
-
-def _secrets(common: Reading) -> tuple[SecretRef, ...]:
-    return tuple(
-        SecretRef(variable=variable, secret=secret)
-        for variable, secret in common.need(keys.SECRETS)
-    )

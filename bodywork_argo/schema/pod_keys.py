@@ -5,8 +5,8 @@ A stage's value takes the place of the pipeline's; mappings and lists of both ar
 
 from __future__ import annotations
 
-from bodywork_argo import checks
-from bodywork_argo.fields import (
+from bodywork_argo.schema import checks
+from bodywork_argo.schema.fields import (
     Field,
     Type,
     built,
@@ -18,15 +18,14 @@ from bodywork_argo.fields import (
     text,
     whole,
 )
-from bodywork_argo.patch import read_patch
-from bodywork_argo.pod_parts import (
+from bodywork_argo.schema.patch import read_patch
+from bodywork_argo.schema.pod_parts import (
     INSTALL_SECTION,
     TOLERATION_SECTION,
     VOLUME_SECTION,
     toleration,
     volume,
 )
-from bodywork_argo.spec import DEFAULT_GPU_RESOURCE
 
 _CLUSTER = "argo, tekton"
 
@@ -60,7 +59,7 @@ GPU = Field(
 GPU_RESOURCE = Field(
     name="gpu_resource",
     type=text(checks.resource_name),
-    default=DEFAULT_GPU_RESOURCE,
+    default="nvidia.com/gpu",
     example="amd.com/gpu",
     doc="What the cluster calls its GPUs.",
     engines=_CLUSTER,

@@ -16,8 +16,8 @@ from yaml.constructor import SafeConstructor
 from yaml.reader import Reader
 from yaml.resolver import Resolver
 
-from bodywork_argo.credentials import shown
 from bodywork_argo.errors import Problem, SpecError
+from bodywork_argo.schema.credentials import shown
 
 try:
     from yaml import CSafeLoader as _Parser
