@@ -66,8 +66,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _show(error: BodyworkArgoError, terminal: Terminal) -> None:
     if isinstance(error, SpecError):
         terminal.problems(error.problems)
-        count = len(error.problems)
-        terminal.say(f"{count} problem{'s' if count > 1 else ''} found", colour="red")
+        count = sum(problem.severity == "error" for problem in error.problems)
+        terminal.say(f"{count} error{_s(count)} found", colour="red")
     elif str(error):
         terminal.say(f"error: {error}", colour="red")
 

@@ -208,7 +208,7 @@ class Supervisor:
             signal.signal(each, signal.SIG_IGN)  # the clean-up that follows is not interrupted
         self._stopped = Stopped(f"stopped by {signal.Signals(number).name}", 128 + number)
         if number == ALARM:
-            self._stopped = Stopped(time_is_up(self._limit), 1)
+            self._stopped = Stopped("install " + time_is_up(self._limit), 1)
         if not self._starting:
             raise self._stopped
 
@@ -767,8 +767,8 @@ NO_PIP = "the Python here has neither pip nor ensurepip: use an image with pip"
 def install_reason(output: str) -> str:
     """Return the lines of an installer's output that say what failed."""
     lines = [line.strip() for line in plain(output).splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error:")]
-    return "installing the requirements failed: " + "\n".join(errors or lines[-5:])
+    said = [line for line in lines if line.lower().startswith(("error:", "fatal:"))]
+    return "installing the requirements failed: " + "\n".join(dict.fromkeys(said or lines[-5:]))
 
 
 def plain(text: str) -> str:

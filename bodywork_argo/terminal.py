@@ -197,7 +197,7 @@ def _event(stage: StageStatus) -> str:
     words = click.style(stage.phase.value, fg=_PHASE_COLOURS[stage.phase.value])
     if stage.attempt > 1:
         words += f" (attempt {stage.attempt})"
-    return f"{words}: {stage.reason}" if stage.reason else words
+    return f"{words}: {'; '.join(stage.reason.splitlines())}" if stage.reason else words
 
 
 def _headline(plan: Plan) -> str:

@@ -96,7 +96,7 @@ def test_all_problems_are_printed_with_place_and_remedy(call: Run, repository: P
     code, out, err = call("validate")
     assert (code, out) == (3, "")
     lines = err.splitlines()
-    assert lines[-1] == "2 problems found"
+    assert lines[-1] == "2 errors found"
     assert [line.split(": ")[:3] for line in lines if line.startswith("error")] == [
         ["error", "bodywork.yaml:5", "pipeline.DAG"],
         ["error", "bodywork.yaml:28", "stages.s.service.port"],

@@ -160,8 +160,7 @@ def _report_unknown(section: Section, name: str, place: Place) -> None:
         remedy = f"it belongs under '{home}'"
     else:
         remedy = f"known here: {_listed(section.names())}"
-    what = "is not a known key" if section.ours else "is not a known key and is ignored"
-    place.findings.unknown_key(place, what, remedy, ours=section.ours)
+    place.findings.unknown_key(place, remedy, ours=section.ours)
 
 
 def described(node: Node) -> str:

@@ -46,8 +46,14 @@ class Findings:
         problem = Problem(key=place.key, what=what, remedy=remedy, severity=severity)
         self.add(problem.at(self._file, place.line))
 
-    def unknown_key(self, place: Place, what: str, remedy: str, *, ours: bool) -> None:
-        """Keep a problem with a key that nobody reads."""
+    def unknown_key(self, place: Place, remedy: str, *, ours: bool) -> None:
+        """Keep a problem with a key that nobody knows."""
+        error = ours or self._strict
+        what = "is not a known key" if error else "is not a known key and is ignored"
+        self.unread(place, what, remedy, ours=ours)
+
+    def unread(self, place: Place, what: str, remedy: str, *, ours: bool = False) -> None:
+        """Keep a problem with a key that is not read: an error in our own blocks and if strict."""
         self.report(place, "error" if ours or self._strict else "warning", what, remedy)
 
     def guess(self, name: str, candidates: Collection[str]) -> str | None:

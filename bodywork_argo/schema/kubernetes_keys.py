@@ -22,7 +22,7 @@ PARALLELISM = Field(
     default=0,
     example="4",
     unit="stages",
-    doc="How many stages of a run work at once; 0 sets no limit.",
+    doc="How many batch stages of a run work at once; 0 sets no limit.",
     engines="argo, local",
 )
 TTL_SECONDS = Field(

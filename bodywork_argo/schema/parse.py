@@ -142,7 +142,7 @@ def _read_head(top: Reading) -> Reading | None:
     has_preferred, has_other = (top.get(field) is not None for field in (preferred, other))
     if has_preferred and has_other:
         what = f"is not read, since there is '{preferred.name}'"
-        top.place.findings.unknown_key(top.place_of(other), what, "remove it", ours=False)
+        top.place.findings.unread(top.place_of(other), what, "remove it")
     if not has_preferred and not has_other:
         top.place_of(preferred).error("is missing", f"add it as a section: '{preferred.name}:'")
         return None

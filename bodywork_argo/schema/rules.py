@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bodywork_argo import runner
 from bodywork_argo.dag import Dag, DagError, parse_dag
 from bodywork_argo.names import dns_label, stage_label
 from bodywork_argo.schema import checks, credentials, keys
@@ -14,7 +15,6 @@ from bodywork_argo.schema.credentials import shown
 from bodywork_argo.schema.fields import Reading
 from bodywork_argo.schema.findings import Place
 
-_GIT_KEY = "BODYWORK_GIT_SSH_PRIVATE_KEY"
 _OTHER_ARROWS = r"[>;|&]"
 _SHOWN_REQUIREMENTS = 3
 
@@ -152,9 +152,10 @@ def _tell_unpinned(stage: Reading) -> None:
 def _warn_of_variables(stage: Reading) -> None:
     place = stage.place_of(keys.SECRETS)
     for name, _ in stage.need(keys.SECRETS):
-        if name == _GIT_KEY:
+        if name in runner.SECRETS:
             place.at(name).warn(
-                "gives the Git key to the module too", "remove it: the code is fetched without it"
+                "is for fetching and installing only, and is not given to the module",
+                "remove it, or choose another name for what the module needs",
             )
         elif complaint := checks.free_variable(name):
             place.at(name).warn(*complaint)

@@ -68,14 +68,17 @@ def test_what_is_different_on_a_laptop_is_told() -> None:
     ]
 
 
-def test_keys_without_use_on_a_laptop_are_told_in_one_note() -> None:
+def test_keys_without_use_on_a_laptop_are_told() -> None:
     pod = PodOptions(gpu=1, volumes=(VOLUME,), install=Install(index_secret="i"))
-    one, two = (replace(batch(name), pod=pod) for name in "ab")
+    one, two, failure = (replace(batch(name), pod=pod) for name in "abf")
     other = replace(service("s"), options=ServiceOptions(liveness_path="/live"))
-    plan = replace(plan_of("a, b >> s", one, two, other), run=RunOptions(ttl_seconds=60))
+    plan = plan_of("a, b >> s", one, two, other, failure, on_failure="f")
+    plan = replace(plan, run=RunOptions(ttl_seconds=60))
     assert problems(plan) == [
-        "note: the local backend has no use for these kubernetes keys: gpu (a, b); "
-        "volumes (a, b); install.index_secret (a, b); probes.liveness (s); ttl_seconds"
+        "note: the local backend reads no secret for the package index; set "
+        "BODYWORK_INDEX_USERNAME and BODYWORK_INDEX_PASSWORD, or use pip's settings",
+        "note: the local backend has no use for these kubernetes keys: gpu (a, b, f); "
+        "volumes (a, b, f); probes.liveness (s); ttl_seconds",
     ]
 
 

@@ -335,7 +335,7 @@ def test_term_during_the_fetch_leaves_nothing(lab: Lab) -> None:
 def test_the_time_limit_ends_the_fetch(lab: Lab) -> None:
     commit = lab.repository.commit({"a": "1"})
     done = lab.prepare(commit, "--time-limit=0.7", PATH=slow_git(lab))
-    assert (done.code, done.reason) == (1, "time limit of 0.7 s exceeded")
+    assert (done.code, done.reason) == (1, "install time limit of 0.7 s exceeded")
     assert processes_with(str(lab.root)) == []
 
 

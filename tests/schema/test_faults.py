@@ -145,7 +145,7 @@ def test_an_unknown_key_is_a_warning_and_strictly_an_error(
 ) -> None:
     text = edited(old, new)
     assert told(text) == [f"warning {message}"]
-    assert told(text, strict=True) == [f"error {message}"]
+    assert told(text, strict=True) == [f"error {message.replace(' and is ignored', '')}"]
 
 
 def test_a_key_for_anchors_is_the_authors_own() -> None:
@@ -528,10 +528,11 @@ def test_a_credential_among_the_arguments_is_warned_about_unseen(argument: str) 
     ]
 
 
-def test_a_module_that_is_given_the_git_key_is_warned_about() -> None:
+def test_a_stage_that_asks_for_the_git_key_is_warned_about() -> None:
     assert told(edited("API_TOKEN:", "BODYWORK_GIT_SSH_PRIVATE_KEY:")) == [
-        "warning 19 stages.prepare.secrets.BODYWORK_GIT_SSH_PRIVATE_KEY: gives the Git key to the "
-        "module too; remove it: the code is fetched without it"
+        "warning 19 stages.prepare.secrets.BODYWORK_GIT_SSH_PRIVATE_KEY: is for fetching and "
+        "installing only, and is not given to the module; remove it, or choose another name for "
+        "what the module needs"
     ]
 
 

@@ -30,6 +30,7 @@ class LocalBackend:
             *_revision(plan),
             *_shared_ports(services),
             *_differences(services),
+            *_index_credentials(plan),
             *_without_use(plan),
         )
 
@@ -102,10 +103,28 @@ def _differences(services: tuple[ServiceTask, ...]) -> tuple[Problem, ...]:
     return tuple(notes)
 
 
+def _index_credentials(plan: Plan) -> tuple[Problem, ...]:
+    if not any(task.container.prepare_env for task in _all_tasks(plan)):
+        return ()
+    return (
+        Problem(
+            key="",
+            what="the local backend reads no secret for the package index",
+            remedy="set BODYWORK_INDEX_USERNAME and BODYWORK_INDEX_PASSWORD, or use pip's settings",
+            severity="note",
+        ),
+    )
+
+
+def _all_tasks(plan: Plan) -> tuple[Task, ...]:
+    failure = () if plan.on_failure is None else (plan.on_failure,)
+    return (*plan.tasks(), *failure)
+
+
 def _without_use(plan: Plan) -> tuple[Problem, ...]:
     """Tell in one note which keys of the ``kubernetes`` blocks do nothing on this machine."""
     stages: dict[str, list[str]] = {}
-    for task in plan.tasks():
+    for task in _all_tasks(plan):
         for key in _cluster_keys(task):
             stages.setdefault(key, []).append(task.stage)
     if plan.run.ttl_seconds is not None:
@@ -137,7 +156,6 @@ def _cluster_keys(task: Task) -> list[str]:
         "annotations": pod.annotations,
         "volumes": pod.volumes,
         "patch": pod.patches,
-        "install.index_secret": task.container.prepare_env,
         "install.ca_bundle": task.container.ca_bundle,
     }
     if isinstance(task, ServiceTask):

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -55,6 +56,7 @@ class LocalRuntime:
         self.root = (root or default_root(self._environment)).absolute()
         self.attached = attached
         self._children: list[subprocess.Popen[bytes]] = []
+        self._reaping = threading.Lock()
 
     def submit(self, compiled: Compiled) -> RunRef:
         """Start the supervisor of a new run. See `Runtime.submit`.
@@ -188,10 +190,11 @@ class LocalRuntime:
 
     def _reap(self) -> None:
         """Let go of supervisors that have ended."""
-        for child in [child for child in self._children if child.poll() is not None]:
-            if child.stdin is not None:
-                child.stdin.close()
-            self._children.remove(child)
+        with self._reaping:  # logs are followed in a thread of their own
+            for child in [child for child in self._children if child.poll() is not None]:
+                if child.stdin is not None:
+                    child.stdin.close()
+                self._children.remove(child)
 
     def _signal(self, ref: RunRef, number: signal.Signals) -> None:
         supervisor = self._folder(ref).supervisor()
