@@ -8,7 +8,7 @@ promises made here for each of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -46,6 +46,8 @@ class RunRef:
     backend: str
     name: str
     namespace: str | None = None
+    where: str = field(default="", compare=False)
+    """Where people find it: a folder, or the address of a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bodywork_argo.errors import BodyworkArgoError, Interrupted, PipelineFailed, SpecError
+from bodywork_argo.errors import (
+    BodyworkArgoError,
+    EngineError,
+    Interrupted,
+    PipelineFailed,
+    SpecError,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -56,6 +62,11 @@ def main(argv: Sequence[str]) -> int:
     except BodyworkArgoError as error:
         _show(error, terminal)
         return error.exit_code
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        return PipelineFailed.exit_code
+    except OSError as error:
+        terminal.say(f"error: {error}", colour="red")
+        return EngineError.exit_code
     return code if isinstance(code, int) else 0
 
 

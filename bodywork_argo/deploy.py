@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -137,6 +138,7 @@ def run_attached(
         _end(runtime, ref, follower)
         if not status.phase.final:
             observer.ended(runtime.status(ref))
+            follower.wait()  # raises what it was that interrupted us, if not the user
             raise
     observer.ended(status)
     return status
@@ -151,7 +153,9 @@ def _end(runtime: Runtime, ref: RunRef, follower: _LogFollower) -> None:
     runtime.terminate(ref)
     while True:
         try:
-            follower.wait()
+            follower.join()
+            for _ in runtime.watch(ref):  # the logs may have ended early
+                pass
         except KeyboardInterrupt:
             runtime.terminate(ref)
         else:
@@ -165,14 +169,18 @@ class _LogFollower:
         self._runtime = runtime
         self._ref = ref
         self._observer = observer
-        self._error: BodyworkArgoError | None = None
+        self._error: BodyworkArgoError | OSError | None = None
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Wait until the logs have ended; raises what ended them early."""
+    def join(self) -> None:
+        """Wait until the logs have ended."""
         while self._thread.is_alive():
             self._thread.join(timeout=0.2)  # in pieces, so that Ctrl-C gets through
+
+    def wait(self) -> None:
+        """Wait until the logs have ended; raises what ended them early."""
+        self.join()
         if self._error is not None:
             raise self._error
 
@@ -182,6 +190,9 @@ class _LogFollower:
                 self._observer.log(piece)
         except BodyworkArgoError as error:
             self._error = error
+        except OSError as error:  # nobody reads our output any more: the run ends, as by Ctrl-C
+            self._error = error
+            _thread.interrupt_main()
 
 
 def _line(key: str, lines: Mapping[str, int]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bodywork_argo.names import LABEL_LIMIT, dns_label, stage_label, variable_part
@@ -109,6 +109,8 @@ class _StagePlanner:
         self._released: set[str] = set()
         self._reserved = {stage_label(stage.name) for stage in used}
         self._taken: set[str] = set()
+        self._numbers: dict[str, Iterator[int]] = {}
+        self._addresses = self._service_addresses()
 
     def batch(self, stage: BatchStage, *, on_failure: bool = False) -> BatchTask:
         flags = ["--failure-stage"] if on_failure else []
@@ -165,9 +167,10 @@ class _StagePlanner:
         return (alias,) if len(alias) <= LABEL_LIMIT else ()
 
     def _free_name(self, label: str) -> str:
-        if label in self._taken:
-            again = (dns_label(f"{label}-{number}") for number in itertools.count(2))
-            label = next(name for name in again if name not in self._taken | self._reserved)
+        while label in self._taken:
+            numbers = self._numbers.setdefault(label, itertools.count(2))
+            again = (dns_label(f"{label}-{number}") for number in numbers)
+            label = next(name for name in again if name not in self._reserved)
         self._taken.add(label)
         return label
 
@@ -194,7 +197,7 @@ class _StagePlanner:
                 *_secret_env(stage),
                 *(PlainEnv(name=k, value=v) for k, v in plain.items() if k not in awkward),
                 RunNameEnv(name="BODYWORK_RUN"),
-                *self._service_addresses(),
+                *self._addresses,
             ),
             prepare_env=_index_credentials(stage.pod.install),
             ca_bundle=stage.pod.install.ca_bundle,

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from git import Repo
 
 FETCH_TIMEOUT_SECONDS = 120
+_TROUBLE = (
+    (
+        "dubious ownership",
+        "{} belongs to another user; if you trust it, run "
+        "`git config --global --add safe.directory FOLDER` with its folder",
+    ),
+    ("couldn't find remote ref HEAD", "{} has no commit yet; push one"),
+    ("couldn't find remote ref", "{} has no such branch, tag or commit; was it pushed?"),
+    ("Failed to connect", "the host of {} can't be reached"),
+)
 _FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _ABBREVIATED_HASH = re.compile(r"[0-9a-f]{4,63}")
 
@@ -96,8 +106,9 @@ def _uncommitted(repo: Repo) -> int:
 
 def _open(path: Path) -> tuple[Repo, Path]:
     git = _gitpython()
-    if not path.exists():
-        raise GitError(f"there is no folder {path}")
+    if not path.is_dir():
+        what = "is a file: use --file, or name its folder" if path.is_file() else "does not exist"
+        raise GitError(f"{path} {what}")
     try:
         repo = git.Repo(path, search_parent_directories=True)
     except git.InvalidGitRepositoryError as error:
@@ -152,8 +163,10 @@ def _commit(repo: Repo, ref: str, location: str) -> str:
     try:
         return str(repo.git.rev_parse("--verify", "--quiet", f"{ref}^{{commit}}"))
     except git.GitCommandError as error:
+        if "dubious ownership" in str(error.stderr):
+            raise GitError(_sentence(str(error.stderr), location)) from error
         what = "no commit yet" if ref == "HEAD" else f"no ref or commit '{ref}'"
-        raise GitError(f"{location} has {what}") from error
+        raise GitError(f"{location} has {what}; was it committed, and fetched?") from error
 
 
 def _content(repo: Repo, commit: str, folder: str, file_name: str) -> bytes:
@@ -164,7 +177,9 @@ def _content(repo: Repo, commit: str, folder: str, file_name: str) -> bytes:
             "blob", f"{commit}:{path}", stdout_as_string=False, strip_newline_in_stdout=False
         )
     except git.GitCommandError as error:
-        raise GitError(f"commit {commit[:7]} has no file {path}") from error
+        raise GitError(
+            f"commit {commit[:7]} has no file {path}; name its folder with --path"
+        ) from error
     return data
 
 
@@ -195,18 +210,19 @@ def _git(repo: Repo, *arguments: str) -> str:
             ["git", *arguments], kill_after_timeout=FETCH_TIMEOUT_SECONDS
         )
     except git.GitCommandError as error:
-        raise GitError(_sentence(str(error.stderr), arguments)) from error
+        url = next((text for text in arguments if is_url(text)), "the repository")
+        raise GitError(_sentence(str(error.stderr), url)) from error
     return output
 
 
-def _sentence(stderr: str, arguments: tuple[str, ...]) -> str:
+def _sentence(stderr: str, location: str) -> str:
     """Return what git's complaint means, in the runner's own words where it has some."""
-    url = next((text for text in arguments if is_url(text)), "the repository")
-    for text, meaning in runner.TROUBLE:
+    for text, meaning in (*_TROUBLE, *runner.TROUBLE):
         if text in stderr:
-            return meaning.format(url)
-    said = stderr.strip().removeprefix("stderr: ").strip("'\n ")
-    return f"git: {said.splitlines()[-1]}"
+            return meaning.format(location)
+    said = stderr.strip().removeprefix("stderr: ").strip("'\n ").splitlines()
+    fatal = [line for line in said if line.startswith(("fatal:", "error:"))]
+    return f"{location}: git says: {(fatal or said or ['nothing'])[0]}"
 
 
 def _environment(url: str, folder: Path) -> dict[str, str]:

@@ -714,7 +714,11 @@ def requirements(options: Options) -> list[str]:
     import shlex
 
     each = options.all("requirement")
-    return [part for text in each for part in (shlex.split(text) if text[:1] == "-" else [text])]
+    try:
+        split = [shlex.split(text) if text[:1] == "-" else [text] for text in each]
+    except ValueError as error:
+        raise RunnerError(f"a requirement that begins with '-' can't be read: {error}") from None
+    return [part for parts in split for part in parts]
 
 
 class Installer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import threading
 from collections.abc import Iterable, Sequence
@@ -39,6 +41,12 @@ class Terminal:
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._lock = threading.Lock()
+        # None leaves it to the stream; see no-color.org and terminfo's name for "no abilities".
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self._colour = False if plain else None
+        for stream in (self._out, self._err):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a stage may write what a locale lacks
 
     def result(self, text: str) -> None:
         """Print what was asked for."""
@@ -114,6 +122,8 @@ class Terminal:
             self._console(self._err).print(table)
         took = _duration(status.started, status.finished)
         why = f": {status.reason}" if status.reason else ""
+        if status.phase.value != "succeeded" and status.ref.where:
+            why += f" (logs: {status.ref.where})"
         self.say(
             f"run {status.ref.name} {status.phase.value} after {took}{why}",
             colour=_PHASE_COLOURS[status.phase.value],
@@ -127,7 +137,7 @@ class Terminal:
 
     def _print(self, text: str, stream: TextIO) -> None:
         with self._lock:
-            click.echo(text, file=stream)
+            click.echo(text, file=stream, color=self._colour)
 
 
 class RunPrinter:
@@ -146,7 +156,7 @@ class RunPrinter:
             for number, stage in enumerate(dict.fromkeys(stages))
         }
         self._seen: dict[str, tuple[str, int, str]] = {}
-        self._unfinished: dict[tuple[str, int], bytes] = {}
+        self._unfinished: dict[tuple[str, int], list[bytes]] = {}
 
     def started(self, ref: RunRef) -> None:
         """Print the run's name."""
@@ -162,12 +172,14 @@ class RunPrinter:
 
     def log(self, piece: LogPiece) -> None:
         """Print the whole lines among the bytes; the rest waits for its end."""
-        key = (piece.stage, piece.attempt)
-        *lines, rest = (self._unfinished.pop(key, b"") + piece.data).split(b"\n")
+        parts = self._unfinished.setdefault((piece.stage, piece.attempt), [])
+        parts.append(piece.data)
+        if b"\n" not in piece.data:
+            return
+        *lines, rest = b"".join(parts).split(b"\n")
+        parts[:] = [rest] if rest else []
         for line in lines:
             self._line(piece.stage, line)
-        if rest:
-            self._unfinished[key] = rest
 
     def serving(self) -> None:
         """Print where the services are."""
@@ -179,8 +191,9 @@ class RunPrinter:
 
     def ended(self, status: RunStatus) -> None:
         """Print lines that never ended, and the summary."""
-        for (stage, _), line in self._unfinished.items():
-            self._line(stage, line)
+        for (stage, _), parts in self._unfinished.items():
+            if parts:
+                self._line(stage, b"".join(parts))
         self._unfinished.clear()
         self._terminal.summary(status)
 

@@ -1,4 +1,4 @@
-"""Real Git repositories for tests."""
+"""Real Git repositories and processes for tests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "A",
     "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"],
 }  # fmt: skip
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def git(folder: Path, *arguments: str) -> str:

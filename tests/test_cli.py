@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import yaml
 
 from bodywork_argo.cli import main
 from tests.files import bodywork_yaml
-from tests.repositories import make_repository
+from tests.repositories import is_alive, make_repository
 
 GOLDEN = Path(__file__).parent / "golden"
 Run = Callable[..., tuple[int, str, str]]
@@ -172,7 +173,7 @@ def test_what_an_engine_can_not_do_is_an_error_with_its_line(call: Run, reposito
     ("argv", "code", "message"),
     [
         (["plan", "--ref", "nope"], 5, "has no ref or commit 'nope'"),
-        (["plan", "/nowhere"], 5, "there is no folder /nowhere"),
+        (["plan", "/nowhere"], 5, "/nowhere does not exist"),
         (
             ["compile", "--run-name", "UP CASE"],
             2,
@@ -223,7 +224,34 @@ def test_a_failed_run_ends_with_1_and_says_why(call: Run, repository: Path) -> N
         "f | 1 stage failed: a", "f | a: exit code 4", "a | no newline", "a | no newline",
     ]  # fmt: skip
     assert "failed after" in err.splitlines()[-1]
-    assert err.splitlines()[-1].endswith("failed: a")
+    assert ": failed: a (logs: " in err.splitlines()[-1]
+
+
+def test_modules_beside_the_file_are_not_taken_for_our_own(call: Run, repository: Path) -> None:
+    files = {"bodywork.yaml": bodywork_yaml(), "queue.py": "raise SystemExit('mine')"}
+    make_repository(repository, {**files, "psutil.py": "raise SystemExit('mine')"})
+    assert call("run")[:2] == (0, "a | ran\n")
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/etc/passwd"])
+def test_a_folder_that_can_not_hold_runs_is_named(
+    call: Run, repository: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setenv("BODYWORK_ARGO_HOME", home)
+    code, _, err = call("run")
+    assert code == 4
+    assert f"{home}/runs can't hold runs" in err
+    assert "set BODYWORK_ARGO_HOME" in err
+
+
+def test_output_that_can_not_be_written_is_one_sentence(repository: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from bodywork_argo.cli import script; script()", "validate"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0] == "error: [Errno 28] No space left on device"
 
 
 def script(*argv: str) -> subprocess.Popen[str]:
@@ -253,8 +281,59 @@ def test_an_interrupted_run_leaves_no_process_and_ends_with_130(
     assert process.returncode == 130
     assert err.splitlines()[-1] == "interrupted"
     assert "a      stopped" in err
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert not is_alive(pid)
+
+
+def test_a_run_ends_when_nobody_reads_its_output(repository: Path) -> None:
+    code = "import time\nwhile True: print('x', flush=True); time.sleep(0.05)"
+    make_repository(repository, {"bodywork.yaml": bodywork_yaml(), "a.py": code})
+    with script("run") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode != 0
+    assert "Traceback" not in said
+    assert "a      stopped" in said
+
+
+STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN)\nprint('up', flush=True)\n"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_ctrl_c_leaves_nothing_of_a_stage_that_ignores_it(repository: Path, again: bool) -> None:
+    text = bodywork_yaml().replace("  DAG", "  kubernetes: {run_timeout_seconds: 2}\n  DAG")
+    code = STUBBORN.replace("'up'", "__import__('os').getpid()") + "time.sleep(300)"
+    make_repository(repository, {"bodywork.yaml": text, "a.py": code})
+    with script("run") as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline().rpartition("| ")[2])
+        time.sleep(3)  # the run's time is over: its stage is in the grace after TERM
+        process.send_signal(signal.SIGINT)
+        if again:
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=40)
+    assert process.returncode == 130
+    assert not is_alive(pid)
+
+
+def test_the_death_of_the_supervisor_ends_its_stages(repository: Path, tmp_path: Path) -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
+    make_repository(repository, {"bodywork.yaml": bodywork_yaml("a >> s"), "a.py": code})
+    with script("run") as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline().rpartition("| ")[2])
+        (folder,) = (tmp_path / "home" / "runs").iterdir()
+        os.kill(json.loads((folder / "supervisor.json").read_text())["pid"], signal.SIGKILL)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "a      failed" in err
+    assert "s      skipped" in err
+    assert "its supervisor died" in err.splitlines()[-1]
+    assert not (folder / "work").exists()
+    assert not is_alive(pid)
 
 
 def test_a_reader_that_has_seen_enough_causes_no_traceback(repository: Path) -> None:

@@ -82,7 +82,8 @@ class InterruptedRuntime(InstantRuntime):
 
     def watch(self, ref: RunRef) -> Iterator[RunStatus]:
         yield self.status(ref)
-        raise KeyboardInterrupt
+        if not self.calls:
+            raise KeyboardInterrupt
 
     def logs(
         self, ref: RunRef, stage: str | None = None, *, follow: bool = False

@@ -68,6 +68,11 @@ def test_a_stage_in_two_steps_runs_twice_under_two_names() -> None:
     assert shape(plan) == [("BatchStep", "a"), ("BatchStep", "a-2"), ("BatchStep", "a-3")]
 
 
+def test_a_stage_may_run_very_many_times() -> None:
+    plan = plan_of(" >> ".join(["a", "b"] * 600), batch("a"), batch("b"))
+    assert len({task.name for task in plan.tasks()}) == 1200
+
+
 def test_a_service_in_two_steps_is_released_once() -> None:
     plan = plan_of("s >> a >> s", batch("a"), service("s"))
     assert shape(plan) == [("ServiceStep", "s"), ("BatchStep", "a")]

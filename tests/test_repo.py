@@ -107,10 +107,12 @@ def test_what_is_not_there_is_named(repository: Path, tmp_path: Path) -> None:
     url = repository.as_uri()
     for location, ref, name, message in (
         (str(empty), None, NAME, "is not in a Git repository"),
-        (str(tmp_path / "none"), None, NAME, "there is no folder"),
+        (str(tmp_path / "none"), None, NAME, "does not exist"),
         (str(unborn), None, NAME, "has no commit yet"),
         (str(repository), "nope", NAME, "has no ref or commit 'nope'"),
-        (url, "nope", NAME, "nope"),
+        (url, "nope", NAME, "has no such branch, tag or commit; was it pushed"),
+        (unborn.as_uri(), None, NAME, "has no commit yet; push one"),
+        (str(repository / NAME), None, NAME, "is a file: use --file, or name its folder"),
         (url, "abcdef1", NAME, "has no ref or commit 'abcdef1'"),
         ((tmp_path / "none").as_uri(), None, NAME, "is not a git repository"),
         (str(repository), None, "other.yaml", "has no file other.yaml"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bodywork_argo.backend import Compiled, Phase, RunRef, RunStatus
+from bodywork_argo.backend import Compiled, Phase, RunRef, RunStatus, StageStatus
 from bodywork_argo.errors import EngineError
 from bodywork_argo.plan import Plan
 from bodywork_argo.planner import PlanOptions
@@ -24,9 +25,11 @@ from bodywork_argo.spec import RunOptions, SecretRef, ServiceOptions
 from bodywork_argo.testing import Publish
 from bodywork_argo_adapters.local import LocalBackend, processes
 from bodywork_argo_adapters.local.folder import RunFolder
-from bodywork_argo_adapters.local.runtime import LocalRuntime, default_root
+from bodywork_argo_adapters.local.runtime import KEPT_RUNS, LocalRuntime, default_root
+from bodywork_argo_adapters.local.supervisor import _told
 from tests.local.conftest import ENVIRONMENT, wait_until
 from tests.projects import batch, plan_of, service
+from tests.repositories import is_alive
 
 SERVE = """
 import http.server, sys
@@ -189,7 +192,7 @@ def test_a_service_that_crashes_is_started_again_and_its_exit_code_told(
     plan = plan_of("s", service("s", port=free_port, startup=4), source=source)
     last = finish(runtime, plan)
     assert last.stages[0].exit_code == 7
-    assert re.search(r"started [2-4] times, the last end: exit code 7", last.stages[0].reason)
+    assert re.search(r"start [2-4], the last end: exit code 7", last.stages[0].reason)
 
 
 def test_a_service_that_ends_after_its_start_is_started_again(
@@ -272,6 +275,59 @@ def test_a_child_that_left_its_group_does_not_outlive_the_stage(
     assert processes.marked(str(runtime.root)) == []
 
 
+def test_a_child_without_group_and_environment_does_not_outlive_the_run(
+    runtime: LocalRuntime, publish: Publish
+) -> None:
+    code = (
+        "import subprocess\n"
+        "child = subprocess.Popen(['env', '-i', '/bin/sleep', '300'], start_new_session=True)\n"
+        "print(child.pid)\nchild.returncode = 0"
+    )
+    source = publish({"a/main.py": code})
+    last = finish(runtime, plan_of("a", batch("a"), source=source))
+    pid = int(said(runtime, last.ref))
+    wait_until(lambda: RunFolder(runtime.root / last.ref.name).supervisor() is None)
+    assert not is_alive(pid) or not sys.platform.startswith("linux")
+
+
+def test_a_retry_follows_a_stage_that_locked_its_own_folder(
+    runtime: LocalRuntime, publish: Publish
+) -> None:
+    code = "import os; os.makedirs('d/e'); open('d/e/f', 'w'); os.chmod('d/e', 0o500); exit(1)"
+    plan = plan_of("a", batch("a", retries=1), source=publish({"a/main.py": code}))
+    last = finish(runtime, plan)
+    assert [(stage.attempt, stage.reason) for stage in last.stages] == [(2, "exit code 1")]
+
+
+def test_very_many_long_reasons_still_reach_the_failure_stage(
+    runtime: LocalRuntime, publish: Publish
+) -> None:
+    names = [f"s{number}" for number in range(45)]
+    long = tuple(f"./{'x' * 3000}{number}" for number in range(2))
+    stages = [batch(name, requirements=long, module="f/main.py") for name in names]
+    source = publish({"f/main.py": "import os; print(len(os.environ['EXCEPTION_MESSAGE']))"})
+    plan = plan_of(", ".join(names), *stages, batch("f"), on_failure="f", source=source)
+    status = [
+        StageStatus(stage=n, task=n, phase=Phase.FAILED, reason="é" * 4000) for n in names * 40
+    ]
+    assert len(_told(status)["BODYWORK_FAILURES"].encode()) < 131_071
+    assert plan.on_failure is not None
+    failing = replace(plan_of("a", batch("a"), source=source), on_failure=plan.on_failure)
+    assert finish(runtime, failing).stages[-1].phase is Phase.SUCCEEDED
+
+
+def test_only_the_newest_runs_are_kept(runtime: LocalRuntime, publish: Publish) -> None:
+    source = publish({"a/main.py": ""})
+    plan = plan_of("a", batch("a"), source=source)
+    finish(runtime, plan, "first")
+    for number in range(KEPT_RUNS + 1):
+        shutil.copytree(runtime.root / "first", runtime.root / f"copy-{number}")
+    finish(runtime, plan, "last")
+    names = {status.ref.name for status in runtime.list()}
+    assert len(names) == KEPT_RUNS + 1
+    assert "last" in names
+
+
 def test_nothing_outlives_a_supervisor_that_was_killed(
     runtime: LocalRuntime, publish: Publish
 ) -> None:
@@ -284,7 +340,6 @@ def test_nothing_outlives_a_supervisor_that_was_killed(
     *_, last = runtime.watch(ref)
     assert last.phase is Phase.FAILED
     assert "supervisor died" in last.reason
-    runtime.terminate(ref)
     wait_until(lambda: processes.marked(str(runtime.root)) == [])
 
 
@@ -347,7 +402,7 @@ def test_work_folders_are_gone_after_the_run_and_logs_stay(
     wait_until(lambda: supervisor.supervisor() is None)
     left = sorted(p.relative_to(supervisor.path).as_posix() for p in supervisor.path.rglob("*.*"))
     assert left == ["logs/a.1.log", "run.json", "status.json", "supervisor.json", "supervisor.log"]
-    assert list((supervisor.path / "work").iterdir()) == []
+    assert not (supervisor.path / "work").exists()
 
 
 def test_a_name_that_leads_out_of_the_folder_is_no_run(runtime: LocalRuntime) -> None:

@@ -182,6 +182,11 @@ def test_uv_installs_when_asked(lab: Lab) -> None:
     assert lab.run("exec", "--module=main.py").out == "hello\n"
 
 
+def test_an_option_that_can_not_be_split_is_told(lab: Lab) -> None:
+    done = lab.prepare(lab.repository.commit({"a": ""}), "--requirement=-r 'foo")
+    assert (done.code, "begins with '-' can't be read" in done.reason) == (1, True)
+
+
 def test_without_uv_one_sentence_says_so(lab: Lab) -> None:
     commit = lab.repository.commit({"a": ""})
     path = lab.bin_without("uv")

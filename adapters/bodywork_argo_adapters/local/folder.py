@@ -8,12 +8,14 @@
     RUN/supervisor.log    what that process itself had to say
     RUN/logs/TASK.N.log   what attempt N of a task wrote, bytes unchanged
     RUN/output/TASK.N/    executed notebooks
-    RUN/work/TASK/        checkout, environment and home of the attempt that runs; then removed
+    RUN/work/TASK.N/      checkout, environment and home of the attempt that runs; then removed
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,9 +62,9 @@ class RunFolder:
         """Keep the document."""
         self._write("run.json", document)
 
-    def work(self, task: str) -> Path:
+    def work(self, task: str, attempt: int) -> Path:
         """Return the folder that an attempt of a task works in."""
-        return self.path / "work" / task
+        return self.path / "work" / f"{task}.{attempt}"
 
     def output(self, task: str, attempt: int) -> Path:
         """Return the folder for what a notebook leaves."""
@@ -107,7 +109,7 @@ class RunFolder:
             text = (self.path / "status.json").read_text("utf-8")
         except FileNotFoundError:
             return None
-        return _status_from_data(json.loads(text), self.name)
+        return _status_from_data(json.loads(text), self.name, str(self.path))
 
     def _write(self, name: str, data: Any) -> None:
         draft = self.path / f".{name}.draft"
@@ -139,9 +141,9 @@ def _status_to_data(status: RunStatus) -> dict[str, Any]:
     }
 
 
-def _status_from_data(data: dict[str, Any], name: str) -> RunStatus:
+def _status_from_data(data: dict[str, Any], name: str, where: str) -> RunStatus:
     return RunStatus(
-        ref=RunRef(backend="local", name=name),
+        ref=RunRef(backend="local", name=name, where=where),
         pipeline=data["pipeline"],
         phase=Phase(data["phase"]),
         commit=data["commit"],
@@ -170,3 +172,19 @@ def _time_text(time: datetime | None) -> str | None:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder, also when the stage took rights away from itself in it."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        path.chmod(0o700)
+        for folder, names, _ in os.walk(path):
+            for name in names:
+                inner = Path(folder, name)
+                if not inner.is_symlink():
+                    inner.chmod(0o700)
+        shutil.rmtree(path, ignore_errors=True)

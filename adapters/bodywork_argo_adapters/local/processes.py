@@ -8,17 +8,23 @@ cookie in its environment, which its children inherit, so that those which left 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 COOKIE = "BODYWORK_LOCAL_COOKIE"
 """Environment variable that marks the processes of one attempt of one run."""
 
+Result = TypeVar("Result")
+
 _POLL_SECONDS = 0.05
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 async def start(
@@ -49,17 +55,69 @@ def marked(cookie: str) -> list[psutil.Process]:
     return found
 
 
+async def run_to_end(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    cookie: str,
+    folder: Path,
+    log: Path,
+    grace_seconds: float,
+) -> int:
+    """Run a command; return its exit code when the last of its processes is gone.
+
+    Cancelled, it ends them with TERM and, after the grace, KILL before it lets go.
+    """
+    process = await start(command, environment=environment, cookie=cookie, folder=folder, log=log)
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            await uninterrupted(end(cookie, process.pid, grace_seconds))
+        else:
+            await uninterrupted(end(cookie, None, 0))
+
+
+async def uninterrupted(work: Awaitable[Result]) -> Result:
+    """Finish some work even if the caller is cancelled meanwhile, then pass that on."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
+
+
+def adopt_orphans() -> None:
+    """On Linux, become the parent of descendants whose own parent has ended.
+
+    So those are found that have neither the group nor the environment of their stage any more.
+    Elsewhere only the cookie finds what has left its group.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+async def end_all(prefix: str, grace_seconds: float) -> None:
+    """End every marked process and every descendant of this one, however it hides."""
+    await end(prefix, os.getpid(), grace_seconds)
+
+
 async def end(cookie: str, pid: int | None, grace_seconds: float) -> None:
     """End all processes of an attempt: TERM, and KILL after the grace."""
-    group = _family(cookie, pid)
-    _signal(group, signal.SIGTERM)
-    await _gone(group, grace_seconds)
+    family = _family(cookie, pid)
+    _signal(family, signal.SIGTERM)
+    await _gone(family, grace_seconds)
     for _ in range(3):  # a process may have forked while its siblings were being killed
-        group = _family(cookie, pid)
-        if not group:
+        family = _family(cookie, pid)
+        if not family:
             return
-        _signal(group, signal.SIGKILL)
-        await _gone(group, 5)
+        _signal(family, signal.SIGKILL)
+        await _gone(family, 5)
 
 
 def _family(cookie: str, pid: int | None) -> list[psutil.Process]:

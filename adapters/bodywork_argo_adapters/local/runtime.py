@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +22,13 @@ from bodywork_argo.errors import EngineError
 from bodywork_argo.manifests import Manifest
 from bodywork_argo_adapters.local import processes
 from bodywork_argo_adapters.local.document import LocalRun, read_document
-from bodywork_argo_adapters.local.folder import RunFolder, StageLog
+from bodywork_argo_adapters.local.folder import RunFolder, StageLog, remove_tree
 from bodywork_argo_adapters.local.services import port_is_free
 
 POLL_SECONDS = 0.1
+KEPT_RUNS = 20
+"""Runs that have ended and are kept when a new one starts."""
+_NOT_OURS = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"})
 _PIECE = 65536
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"
 
@@ -74,9 +76,15 @@ class LocalRuntime:
             raise EngineError(f"there is a run {folder.name} already, and it is another one")
         self._check_secrets(run)
         _check_ports(run)
-        folder.path.mkdir(parents=True)
-        folder.write_document(document)
-        self._start(folder)
+        try:
+            self._prune()
+            folder.path.mkdir(parents=True)
+            folder.write_document(document)
+            self._start(folder)
+        except OSError as error:
+            raise EngineError(
+                f"{self.root} can't hold runs: {error}; set BODYWORK_ARGO_HOME to a folder that can"
+            ) from error
         return self._ref(folder)
 
     def status(self, ref: RunRef) -> RunStatus:
@@ -86,13 +94,11 @@ class LocalRuntime:
         alive = folder.supervisor() is not None  # asked first: it writes before it goes
         status = folder.status()
         if status is None:
-            phase = Phase.PENDING if alive else Phase.FAILED
-            status = RunStatus(ref=ref, pipeline="", phase=phase)
-        elif not alive and not status.phase.final:
-            status = replace(status, phase=Phase.FAILED)
-        if status.phase is Phase.FAILED and not status.finished:
-            return replace(status, reason=f"its supervisor died; see {folder.supervisor_log}")
-        return status
+            run = read_document(folder.document())
+            status = RunStatus(ref=self._ref(folder), pipeline=run.pipeline, phase=Phase.PENDING)
+        if alive or status.phase.final:
+            return status
+        return _buried(folder, status)
 
     def list(self, pipeline: str | None = None) -> tuple[RunStatus, ...]:
         """Return the runs below the root, newest first."""
@@ -151,10 +157,17 @@ class LocalRuntime:
         if supervisor := folder.supervisor():
             supervisor.wait()
         self._reap()
-        shutil.rmtree(folder.path)
+        remove_tree(folder.path)
 
     def _ref(self, folder: RunFolder) -> RunRef:
-        return RunRef(backend="local", name=folder.name)
+        return RunRef(backend="local", name=folder.name, where=str(folder.path))
+
+    def _prune(self) -> None:
+        """Remove the oldest runs that have ended, beyond those kept."""
+        ended = [status for status in self.list() if status.phase.final]
+        for status in ended[KEPT_RUNS:]:
+            if self._folder(status.ref).supervisor() is None:
+                remove_tree(self.root / status.ref.name)
 
     def _folder(self, ref: RunRef) -> RunFolder:
         folder = RunFolder(self.root / ref.name)
@@ -179,10 +192,11 @@ class LocalRuntime:
         with folder.supervisor_log.open("wb") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "bodywork_argo_adapters.local.supervisor", folder.path],
+                cwd=folder.path,  # -m looks for modules there: not among the user's files
                 stdin=subprocess.PIPE if self.attached else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment,
+                env={k: v for k, v in self._environment.items() if k not in _NOT_OURS},
                 start_new_session=True,
             )
         self._children.append(child)  # keeps the pipe open, whose end tells that we are gone
@@ -210,6 +224,22 @@ def _check_ports(run: LocalRun) -> None:
                 f"port {task.port} of service '{task.stage}' is in use on this machine; "
                 "end what listens there or give the service another port"
             )
+
+
+def _buried(folder: RunFolder, status: RunStatus) -> RunStatus:
+    """End what a supervisor that died has left, and write down how its run ended."""
+    _sweep(folder)
+    remove_tree(folder.path / "work")
+    why = f"its supervisor died; see {folder.supervisor_log}"
+    ended = {Phase.RUNNING: Phase.FAILED, Phase.PENDING: Phase.SKIPPED}
+    stages = tuple(
+        replace(stage, phase=ended[stage.phase], reason=why) if stage.phase in ended else stage
+        for stage in status.stages
+    )
+    now = datetime.now(timezone.utc)
+    status = replace(status, phase=Phase.FAILED, reason=why, finished=now, stages=stages)
+    folder.write_status(status)
+    return status
 
 
 def _sweep(folder: RunFolder) -> None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bodywork_argo.backend import Phase
-from bodywork_argo.plan import exec_command
 from bodywork_argo_adapters.local import processes
 from bodywork_argo_adapters.local.document import LocalTask
-from bodywork_argo_adapters.local.stages import Outcome, Workshop, prepare, reason_of, work_folder
+from bodywork_argo_adapters.local.stages import Attempt, Outcome, Workshop
 
 PROBE_SECONDS = 0.2
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
@@ -66,6 +65,7 @@ class Service:
         self._shop = shop
         self._task = task
         self._port = task.port
+        self._attempt = Attempt(shop=shop, task=task, number=1)
         self._state = _State()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -98,8 +98,7 @@ class Service:
         """End the service; wait until its last process is gone."""
         if self._keeper is not None:
             self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+            await processes.uninterrupted(asyncio.wait({self._keeper}))
 
     def _judged(self, outcome: Outcome, good: str = "") -> Outcome:
         phase = Phase.SUCCEEDED if outcome.well else Phase.FAILED
@@ -113,8 +112,8 @@ class Service:
 
     async def _keep(self, opened: asyncio.Future[Outcome]) -> None:
         """Prepare once, then run the module for ever; tell through `opened` how it began."""
-        async with work_folder(self._shop, self._task, 1):
-            prepared = await prepare(self._shop, self._task, 1)
+        async with self._attempt.folder():
+            prepared = await self._attempt.prepare()
             if not prepared.well:
                 opened.set_result(prepared)
                 return
@@ -147,7 +146,7 @@ class Service:
         ended = last.reason or "the module ended with exit code 0"
         return Outcome(
             exit_code=last.exit_code,
-            reason=f"{limit}; started {self._state.starts} times, the last end: {ended}",
+            reason=f"{limit}; start {self._state.starts}, the last end: {ended}",
         )
 
     async def _answers(self) -> bool:
@@ -156,30 +155,12 @@ class Service:
     async def _restart_for_ever(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
-            await self._run_once()
-            if self._state.ready and self._state.last is not None:
+            self._state.starts += 1
+            self._state.last = await self._attempt.execute({})
+            if self._state.ready:
                 why = self._state.last.reason or "exit code 0"
                 self._shop.board.note(
-                    self._task.name, f"ended ({why}), started {self._state.starts} times"
+                    self._task.name, f"has ended ({why}); start {self._state.starts + 1} follows"
                 )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-    async def _run_once(self) -> None:
-        cookie = self._shop.cookie(self._task, 1)
-        process = await processes.start(
-            exec_command(self._task.container, self._shop.site(self._task)),
-            environment=self._shop.module_environment(self._task, {}),
-            cookie=cookie,
-            folder=self._shop.folder.work(self._task.name),
-            log=self._shop.folder.log(self._task.name, 1),
-        )
-        self._state.starts += 1
-        try:
-            code = await process.wait()
-        except asyncio.CancelledError:
-            await asyncio.shield(processes.end(cookie, process.pid, self._shop.grace_seconds))
-            raise
-        await processes.end(cookie, None, 0)
-        reason = reason_of(self._shop, self._task, code)
-        self._state.last = Outcome(exit_code=code if code >= 0 else 128 - code, reason=reason)

@@ -16,7 +16,7 @@ from bodywork_argo.plan import Site, exec_command, prepare_command
 from bodywork_argo_adapters.local import processes
 from bodywork_argo_adapters.local.board import Board
 from bodywork_argo_adapters.local.document import LocalRun, LocalTask
-from bodywork_argo_adapters.local.folder import RunFolder
+from bodywork_argo_adapters.local.folder import RunFolder, remove_tree
 
 GRACE_SECONDS = 10.0
 """Between TERM and KILL, as the runner's own watchdog has it."""
@@ -60,20 +60,6 @@ class Workshop:
     """The caller's."""
     grace_seconds: float = GRACE_SECONDS
 
-    def cookie(self, task: LocalTask, attempt: int) -> str:
-        """Return the mark of an attempt's processes."""
-        return f"{self.folder.path}/{task.name}/{attempt}/"
-
-    def site(self, task: LocalTask) -> Site:
-        """Return where the attempt that runs finds its things."""
-        work = self.folder.work(task.name)
-        return Site(
-            python=BASE_PYTHON,
-            runner=bodywork_argo.runner.__file__,
-            workspace=str(work),
-            termination_log=str(work / "termination-log"),
-        )
-
     def module_environment(self, task: LocalTask, extra: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of the module: few of the caller's, all of the plan's."""
         passed = {
@@ -97,104 +83,108 @@ class Workshop:
         return self.environment[name] if secret is not None else self.folder.name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt of a task: where it works, how it is found, what it runs."""
+
+    shop: Workshop
+    task: LocalTask
+    number: int
+
+    @property
+    def cookie(self) -> str:
+        """The mark of its processes."""
+        return f"{self.shop.folder.path}/{self.task.name}/{self.number}/"
+
+    @property
+    def work(self) -> Path:
+        """Its folder."""
+        return self.shop.folder.work(self.task.name, self.number)
+
+    @property
+    def site(self) -> Site:
+        """Where it finds its things."""
+        return Site(
+            python=BASE_PYTHON,
+            runner=bodywork_argo.runner.__file__,
+            workspace=str(self.work),
+            termination_log=str(self.work / "termination-log"),
+        )
+
+    @contextlib.asynccontextmanager
+    async def folder(self) -> AsyncIterator[None]:
+        """Make its folder; keep what a notebook left in it and remove the rest."""
+        (self.work / "tmp").mkdir(parents=True)
+        try:
+            yield
+        finally:
+            if (self.work / "output").is_dir():
+                target = self.shop.folder.output(self.task.name, self.number)
+                target.parent.mkdir(exist_ok=True)
+                shutil.move(self.work / "output", target)
+            await processes.uninterrupted(asyncio.to_thread(remove_tree, self.work))
+
+    async def prepare(self) -> Outcome:
+        """Fetch the commit and install the requirements."""
+        run = self.shop.run
+        command = prepare_command(
+            self.task.container, self.site, repository=run.repository, commit=run.commit
+        )
+        # pip leaves its folders behind when it is ended: they go with the attempt's own.
+        environment = {**self.shop.prepare_environment(), "TMPDIR": str(self.work / "tmp")}
+        outcome = await self._command(command, environment)
+        if outcome.well:
+            return outcome
+        # The exit code is the runner's: the module, whose code people look for, never started.
+        return Outcome(exit_code=None, reason=outcome.reason)
+
+    async def execute(self, extra: Mapping[str, str]) -> Outcome:
+        """Run the module to its end."""
+        environment = self.shop.module_environment(self.task, extra)
+        return await self._command(exec_command(self.task.container, self.site), environment)
+
+    async def _command(self, command: tuple[str, ...], environment: Mapping[str, str]) -> Outcome:
+        try:
+            code = await processes.run_to_end(
+                command,
+                environment=environment,
+                cookie=self.cookie,
+                folder=self.work,
+                log=self.shop.folder.log(self.task.name, self.number),
+                grace_seconds=self.shop.grace_seconds,
+            )
+        except OSError as error:  # no interpreter, a full disk: the stage's failure, not the run's
+            return Outcome(exit_code=None, reason=f"can't be started: {error}")
+        # As containers report it: 128 + n for signal n.
+        return self._outcome(code if code >= 0 else 128 - code)
+
+    def _outcome(self, code: int) -> Outcome:
+        """Return why a command ended badly in the runner's own words, else its exit code."""
+        with contextlib.suppress(FileNotFoundError):
+            text = Path(self.site.termination_log).read_text("utf-8", errors="replace").strip()
+            if text:
+                return Outcome(exit_code=code, reason=text)
+        return Outcome(exit_code=code, reason="" if code == 0 else f"exit code {code}")
+
+
 async def run_batch(
     shop: Workshop, task: LocalTask, extra: Mapping[str, str] | None = None
 ) -> Outcome:
     """Run a batch stage with its retries; the board tells how it ended."""
     outcome = Outcome(exit_code=None)
-    for attempt in range(1, task.retries + 2):
-        shop.board.begin(task.name, attempt)
-        outcome = await _attempt(shop, task, attempt, extra or {})
+    for number in range(1, task.retries + 2):
+        shop.board.begin(task.name, number)
+        outcome = await _attempt(Attempt(shop=shop, task=task, number=number), extra or {})
         if outcome.well:
             break
-        if attempt <= task.retries:
-            shop.board.note(task.name, f"attempt {attempt} failed: {outcome.reason}")
+        if number <= task.retries:
+            shop.board.note(task.name, f"attempt {number} failed: {outcome.reason}")
     phase = Phase.SUCCEEDED if outcome.well else Phase.FAILED
     shop.board.end(task.name, phase, exit_code=outcome.exit_code, reason=outcome.reason)
     return outcome
 
 
-async def _attempt(
-    shop: Workshop, task: LocalTask, attempt: int, extra: Mapping[str, str]
-) -> Outcome:
-    async with work_folder(shop, task, attempt):
-        outcome = await prepare(shop, task, attempt)
-        if not outcome.well:
-            return outcome
-        return await execute(shop, task, attempt, extra)
-
-
-@contextlib.asynccontextmanager
-async def work_folder(shop: Workshop, task: LocalTask, attempt: int) -> AsyncIterator[Path]:
-    """Make an attempt's folder; keep what a notebook left in it and remove the rest."""
-    work = shop.folder.work(task.name)
-    await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
-        yield work
-    finally:
-        if (work / "output").is_dir():
-            target = shop.folder.output(task.name, attempt)
-            target.parent.mkdir(exist_ok=True)
-            shutil.move(work / "output", target)
-        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
-
-
-async def prepare(shop: Workshop, task: LocalTask, attempt: int) -> Outcome:
-    """Fetch the commit and install the requirements."""
-    command = prepare_command(
-        task.container, shop.site(task), repository=shop.run.repository, commit=shop.run.commit
-    )
-    outcome = await _command(shop, task, attempt, command, shop.prepare_environment())
-    if outcome.well:
-        return outcome
-    # The exit code is the runner's: the module, whose code people look for, never started.
-    return Outcome(exit_code=None, reason=outcome.reason)
-
-
-async def execute(
-    shop: Workshop, task: LocalTask, attempt: int, extra: Mapping[str, str]
-) -> Outcome:
-    """Run the module to its end."""
-    environment = shop.module_environment(task, extra)
-    return await _command(
-        shop, task, attempt, exec_command(task.container, shop.site(task)), environment
-    )
-
-
-async def _command(
-    shop: Workshop,
-    task: LocalTask,
-    attempt: int,
-    command: tuple[str, ...],
-    environment: Mapping[str, str],
-) -> Outcome:
-    cookie = shop.cookie(task, attempt)
-    process = await processes.start(
-        command,
-        environment=environment,
-        cookie=cookie,
-        folder=shop.folder.work(task.name),
-        log=shop.folder.log(task.name, attempt),
-    )
-    try:
-        code = await process.wait()
-    except asyncio.CancelledError:
-        await asyncio.shield(processes.end(cookie, process.pid, shop.grace_seconds))
-        raise
-    await processes.end(cookie, None, 0)
-    return Outcome(exit_code=_shell_code(code), reason=reason_of(shop, task, code))
-
-
-def reason_of(shop: Workshop, task: LocalTask, code: int) -> str:
-    """Return why a command ended badly: the runner's own words, else the exit code."""
-    written = Path(shop.site(task).termination_log)
-    with contextlib.suppress(FileNotFoundError):
-        if text := written.read_text("utf-8", errors="replace").strip():
-            return text
-    return "" if code == 0 else f"exit code {_shell_code(code)}"
-
-
-def _shell_code(code: int) -> int:
-    """Return the exit code as containers report it: 128 + n for signal n."""
-    return code if code >= 0 else 128 - code
+async def _attempt(attempt: Attempt, extra: Mapping[str, str]) -> Outcome:
+    async with attempt.folder():
+        outcome = await attempt.prepare()
+        return await attempt.execute(extra) if outcome.well else outcome

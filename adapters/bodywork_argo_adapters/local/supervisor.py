@@ -18,11 +18,13 @@ from bodywork_argo.backend import Phase, StageStatus
 from bodywork_argo_adapters.local import processes
 from bodywork_argo_adapters.local.board import Board
 from bodywork_argo_adapters.local.document import LocalTask, read_document
-from bodywork_argo_adapters.local.folder import RunFolder
+from bodywork_argo_adapters.local.folder import RunFolder, remove_tree
 from bodywork_argo_adapters.local.services import Service
 from bodywork_argo_adapters.local.stages import Outcome, Workshop, run_batch
 
 STOPPED, TERMINATED = "stopped", "terminated"
+_FAILURES_LENGTH, _FAILURES_TOLD = 15_000, 300
+"""Linux takes 131,071 bytes for one variable, and one character may become six in JSON."""
 
 
 class Supervisor:
@@ -120,11 +122,12 @@ class Supervisor:
 def _told(failed: list[StageStatus]) -> dict[str, str]:
     """Return the variable from which the runner makes EXCEPTION_MESSAGE."""
     failures = []
-    for status in failed:
+    each = max(_FAILURES_LENGTH // max(len(failed), 1), 50)
+    for status in failed[:_FAILURES_TOLD]:
         bare = status.reason == f"exit code {status.exit_code}"  # the runner says so itself
-        reason = None if bare else status.reason
+        reason = None if bare else status.reason[:each]
         failures.append({"stage": status.stage, "exit_code": status.exit_code, "reason": reason})
-    return {"BODYWORK_FAILURES": json.dumps(failures)}
+    return {"BODYWORK_FAILURES": json.dumps(failures, ensure_ascii=False)}
 
 
 async def supervise(folder: RunFolder) -> None:
@@ -132,9 +135,19 @@ async def supervise(folder: RunFolder) -> None:
     run = read_document(folder.document())
     shop = Workshop(folder=folder, run=run, board=Board(folder, run), environment=dict(os.environ))
     supervisor = Supervisor(shop)
+    processes.adopt_orphans()
     main = asyncio.create_task(supervisor.run())
     _connect(shop, supervisor, main)
-    await main
+    try:
+        await main
+    finally:
+        if not shop.board.finished:  # what went wrong is in the supervisor's log
+            shop.board.stop_running("the supervisor failed")
+            shop.board.skip_pending("the supervisor failed")
+            shop.board.finish(Phase.FAILED, f"the supervisor failed; see {folder.supervisor_log}")
+        # Whatever happened above: no process and no work folder outlives the run.
+        await processes.uninterrupted(processes.end_all(f"{folder.path}/", 1))
+        remove_tree(folder.path / "work")
 
 
 def _connect(shop: Workshop, supervisor: Supervisor, main: asyncio.Task[None]) -> None:
