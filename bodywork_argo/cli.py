@@ -6,6 +6,7 @@ Modules that a command needs are imported in it: `--help` and `validate` start f
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -39,7 +40,13 @@ def script() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     gc.disable()  # what imports make stays until the end: looking through it is a tenth of a start
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # told already; what is left in the buffer has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or EngineError.exit_code
+    sys.exit(code)
 
 
 def main(argv: Sequence[str]) -> int:

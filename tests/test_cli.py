@@ -244,14 +244,16 @@ def test_a_folder_that_can_not_hold_runs_is_named(
     assert "set BODYWORK_ARGO_HOME" in err
 
 
-def test_output_that_can_not_be_written_is_one_sentence(repository: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_can_not_be_written_is_one_sentence(repository: Path, unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", "from bodywork_argo.cli import script; script()", "validate"],
             stdout=full, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )  # fmt: skip
     assert done.returncode == 4
-    assert done.stderr.splitlines()[0] == "error: [Errno 28] No space left on device"
+    assert done.stderr == "error: [Errno 28] No space left on device\n"
 
 
 def script(*argv: str) -> subprocess.Popen[str]:
