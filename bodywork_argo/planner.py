@@ -86,8 +86,9 @@ def encoded_option(name: str, text: str) -> str:
 def _steps(project: Project, plan_stage: _StagePlanner) -> tuple[Step, ...]:
     """Split mixed steps: batch stages come first, then the services (as Bodywork has it)."""
     steps: list[Step] = []
+    by_name = {stage.name: stage for stage in project.stages}
     for stage_names in project.dag.steps:
-        stages = [project.stage(name) for name in stage_names]
+        stages = [by_name[name] for name in stage_names]
         batch = tuple(plan_stage.batch(s) for s in stages if isinstance(s, BatchStage))
         services = plan_stage.new_services(s for s in stages if isinstance(s, ServiceStage))
         if batch:
@@ -104,7 +105,8 @@ class _StagePlanner:
         self._project = project
         self._source = source
         self._options = options
-        used = [project.stage(name) for name in project.dag.stages]
+        by_name = {stage.name: stage for stage in project.stages}
+        used = [by_name[name] for name in project.dag.stages]
         self._services = tuple(stage for stage in used if isinstance(stage, ServiceStage))
         self._released: set[str] = set()
         self._reserved = {stage_label(stage.name) for stage in used}

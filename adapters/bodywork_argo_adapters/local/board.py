@@ -30,10 +30,6 @@ class Board:
         }
         self._write()
 
-    def stage(self, task: str) -> StageStatus:
-        """Return how a task stands."""
-        return self._stages[task]
-
     @property
     def finished(self) -> bool:
         """Whether the run has ended."""
