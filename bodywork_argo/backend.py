@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from bodywork_argo.cluster import ClusterFactory
+from bodywork_argo.access import Needs
+from bodywork_argo.cluster import Cluster, ClusterFactory
 from bodywork_argo.errors import Problem
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.plan import Plan
@@ -207,6 +208,33 @@ class Backend(Protocol):
 
     def runtime(self, cluster: ClusterFactory) -> Runtime:
         """Return a connection; nothing is contacted before it is used."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineVersion:
+    """Which version of an engine a cluster has, as far as it can be told."""
+
+    text: str
+    """Such as ``v4.0.5``, or ``at least v3.6``."""
+    found_in: str
+    """Where it stands, for people: ``Deployment argo/workflow-controller``."""
+    supported: bool
+    remedy: str = ""
+    """What to do when it is not supported."""
+
+
+@runtime_checkable
+class InCluster(Protocol):
+    """Optional capability of a `Backend`: its engine runs in a Kubernetes cluster."""
+
+    needs: Needs
+
+    def installed(self, cluster: Cluster) -> EngineVersion | None:
+        """Return the version that the cluster has; None when nothing there tells.
+
+        Asks with the rights of an ordinary user of one namespace; what is forbidden is left.
+        """
         ...
 
 

@@ -8,6 +8,9 @@
     ├── SpecError                3   bodywork.yaml is invalid; carries all its problems
     ├── UnsupportedError         3   the chosen engine can't express what the file asks for
     ├── EngineError              4   a cluster or an engine is unreachable or refused
+    │   ├── Unreachable          4   no answer, or none that makes sense, also after retries
+    │   ├── Forbidden            4   who we are may not do this; names the verb and the resource
+    │   └── AlreadyExists        4   an object of that name is there already
     ├── GitError                 5   a repository, a ref or a commit can't be had
     ├── TimedOut                 6   waiting took longer than allowed
     └── Interrupted            130   Ctrl-C, or the signal named in the message
@@ -88,6 +91,18 @@ class EngineError(BodyworkArgoError):
     """A cluster or an engine is unreachable, or refused."""
 
     exit_code = 4
+
+
+class Unreachable(EngineError):
+    """A cluster or an engine gives no answer, or none that makes sense, also after retries."""
+
+
+class Forbidden(EngineError):
+    """Who we are may not do this, or is not known; the message names the verb and the resource."""
+
+
+class AlreadyExists(EngineError):
+    """An object of that name is there already."""
 
 
 class GitError(BodyworkArgoError):

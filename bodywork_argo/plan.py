@@ -67,6 +67,8 @@ class SecretEnv:
     name: str
     secret: str
     key: str
+    optional: bool = False
+    """Whether the variable is left out where there is no such secret or key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,32 @@ class Resources:
     gpu: int = 0
     gpu_resource: str = ""
     """Name by which the cluster counts its GPUs, such as ``nvidia.com/gpu``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitAccess:
+    """What opens the repository to pods; prepare alone gets any of it.
+
+    Engines on this machine leave it: there git has the user's own keys and settings.
+    """
+
+    env: tuple[SecretEnv, ...] = ()
+    """Key, known hosts or token, all optional: a public repository needs none."""
+    host_keys: tuple[str, ...] = ()
+    """Lines of known_hosts that hold where the secret has none of its own."""
+    image: str | None = None
+    """Image with git, for stages whose own image has none; None takes each stage's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """The service accounts that a run on a cluster uses."""
+
+    stage: str | None = None
+    """Of the stages' pods, unless a stage names its own; None is the namespace's default."""
+    executor: str | None = None
+    """Of the engine's own part in each pod. With one, the module's container holds no token of
+    the API; None leaves the token of the stage's account to both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +252,12 @@ class Plan:
     on_failure: BatchTask | None = None
     namespace: str | None = None
     run: RunOptions = RunOptions()
+    git: GitAccess = GitAccess()
+    accounts: Accounts = Accounts()
+    exclusive: bool = False
+    """Whether no other exclusive run of the pipeline goes on at the same time."""
+    submitted_by: str | None = None
+    """Who started the run, as the cluster knows them."""
     keep_services: bool = False
     """Whether services that live inside their run (local backend) stay up when it has ended."""
 
@@ -236,6 +270,12 @@ class Plan:
         """Yield the tasks of all steps in order, without the failure task."""
         for step in self.steps:
             yield from step.tasks
+
+    def all_tasks(self) -> Iterator[Task]:
+        """Yield the tasks of all steps in order, then the failure task."""
+        yield from self.tasks()
+        if self.on_failure is not None:
+            yield self.on_failure
 
     def services(self) -> Iterator[ServiceTask]:
         """Yield the service tasks in order."""
@@ -257,7 +297,12 @@ class Site:
 
 
 def prepare_command(
-    container: Container, site: Site, *, repository: str, commit: str
+    container: Container,
+    site: Site,
+    *,
+    repository: str,
+    commit: str,
+    host_keys: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """Return the command line that fetches the code and installs the requirements.
 
@@ -272,6 +317,7 @@ def prepare_command(
         f"--repository={repository}",
         f"--commit={commit}",
         *([f"--ca-bundle={site.ca_bundle}"] if container.ca_bundle else []),
+        *(f"--host-key={line}" for line in host_keys),
         *container.prepare,
     )
 
