@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from bodywork_argo.names import LABEL_LIMIT, dns_label, stage_label, variable_part
 from bodywork_argo.plan import (
+    Accounts,
     BatchStep,
     BatchTask,
     Container,
     Env,
+    GitAccess,
     PlainEnv,
     Plan,
     Pod,
@@ -27,6 +29,7 @@ from bodywork_argo.plan import (
     Source,
     Step,
 )
+from bodywork_argo.runner import is_local
 from bodywork_argo.spec import (
     BatchStage,
     Dialect,
@@ -38,6 +41,9 @@ from bodywork_argo.spec import (
 )
 
 DEFAULT_INSTALL_TIMEOUT_SECONDS = 900
+SSH_SECRET, SSH_KEY = "ssh-git-private-key", "BODYWORK_GIT_SSH_PRIVATE_KEY"
+"""Secret and key that Bodywork 3 keeps the SSH key in."""
+TOKEN_SECRET = "git-token"
 
 _ENGINE_SYNTAX = re.compile(r"\{\{|\$\(|\$\$|[^ -~]")
 """What Argo ({{), the kubelet ($$, $(NAME)) or Tekton ($(x)) would substitute, and all that is
@@ -53,6 +59,14 @@ class PlanOptions:
     namespace: str | None = None
     install_timeout_seconds: int | None = None
     """Takes the place of what the file says; without either it is 900."""
+    git_image: str | None = None
+    """Fetches the code where the stages' own images have no git."""
+    git_secret: str | None = None
+    """Takes the place of `SSH_SECRET` or `TOKEN_SECRET`."""
+    accounts: Accounts = Accounts()
+    exclusive: bool | None = None
+    """None: exclusive when the pipeline has services, since two runs would roll out both."""
+    submitted_by: str | None = None
     keep_services: bool = False
 
 
@@ -68,6 +82,10 @@ def make_plan(project: Project, source: Source, options: PlanOptions | None = No
         on_failure=plan_stage.failure_task(),
         namespace=options.namespace or project.namespace,
         run=project.run,
+        git=_git_access(source.repository, options),
+        accounts=options.accounts,
+        exclusive=plan_stage.has_services if options.exclusive is None else options.exclusive,
+        submitted_by=options.submitted_by,
         keep_services=options.keep_services,
     )
 
@@ -113,6 +131,10 @@ class _StagePlanner:
         self._taken: set[str] = set()
         self._numbers: dict[str, Iterator[int]] = {}
         self._addresses = self._service_addresses()
+
+    @property
+    def has_services(self) -> bool:
+        return bool(self._services)
 
     def batch(self, stage: BatchStage, *, on_failure: bool = False) -> BatchTask:
         flags = ["--failure-stage"] if on_failure else []
@@ -236,6 +258,22 @@ class _StagePlanner:
             )
             for stage in self._services
         )
+
+
+def _git_access(repository: str | None, options: PlanOptions) -> GitAccess:
+    """Return what may open the repository; a public one is fetched without any of it."""
+    if repository is None or is_local(repository):
+        return GitAccess(image=options.git_image)
+    if repository.startswith(("https://", "http://")):
+        secret = options.git_secret or TOKEN_SECRET
+        keys = ("BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME")
+    else:
+        secret = options.git_secret or SSH_SECRET
+        keys = (SSH_KEY, "BODYWORK_GIT_KNOWN_HOSTS")
+    return GitAccess(
+        env=tuple(SecretEnv(name=key, secret=secret, key=key, optional=True) for key in keys),
+        image=options.git_image,
+    )
 
 
 def _secret_env(stage: Stage) -> tuple[Env, ...]:

@@ -11,6 +11,8 @@ from bodywork_argo.dag import Dag
 from bodywork_argo.plan import (
     BatchStep,
     BatchTask,
+    GitAccess,
+    Parameter,
     Pinned,
     PlainEnv,
     Plan,
@@ -329,3 +331,63 @@ def test_names_of_tasks_are_unique_and_barriers_hold(data: st.DataObject) -> Non
         name for step in steps for name in step if isinstance(by_name[name], BatchStage)
     ]
     assert {task.stage for task in plan.tasks()} == set().union(*wanted)
+
+
+def git_of(repository: str | None, **options: str) -> GitAccess:
+    revision = PINNED.revision if repository else Parameter()
+    source = Source(revision=revision, repository=repository)
+    chosen = PlanOptions(git_image=options.get("image"), git_secret=options.get("secret"))
+    return make_plan(project("a", batch("a")), source, chosen).git
+
+
+@pytest.mark.parametrize(
+    ("repository", "secret", "keys"),
+    [
+        ("https://h/r.git", "git-token", ["BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME"]),
+        ("http://h/r.git", "git-token", ["BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME"]),
+        (
+            "git@h:r.git",
+            "ssh-git-private-key",
+            ["BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_KNOWN_HOSTS"],
+        ),
+        (
+            "ssh://git@h:22/r.git",
+            "ssh-git-private-key",
+            ["BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_KNOWN_HOSTS"],
+        ),
+    ],
+)
+def test_the_address_tells_which_secret_opens_the_repository(
+    repository: str, secret: str, keys: list[str]
+) -> None:
+    expected = tuple(SecretEnv(name=k, secret=secret, key=k, optional=True) for k in keys)
+    assert git_of(repository).env == expected
+    assert {env.secret for env in git_of(repository, secret="mine").env} == {"mine"}
+
+
+@pytest.mark.parametrize("repository", ["/srv/repository", "file:///srv/repository", None])
+def test_a_repository_that_pods_open_by_themselves_needs_no_secret(repository: str | None) -> None:
+    assert git_of(repository, image="git:1") == GitAccess(image="git:1")
+
+
+def test_runs_of_a_pipeline_with_services_exclude_each_other_unless_told_otherwise() -> None:
+    with_service = project("a >> s", batch("a"), service("s"))
+    without = project("a", batch("a"))
+    allowed = PlanOptions(exclusive=False)
+    assert make_plan(with_service, PINNED).exclusive
+    assert not make_plan(with_service, PINNED, allowed).exclusive
+    assert not make_plan(without, PINNED).exclusive
+    assert make_plan(without, PINNED, PlanOptions(exclusive=True)).exclusive
+
+
+def test_all_tasks_are_those_of_the_steps_and_the_failure_task_last() -> None:
+    stages = (batch("a"), batch("b"), batch("tell"))
+    plan = plan_of("a >> b", *stages, on_failure="tell")
+    assert [task.name for task in plan.all_tasks()] == ["a", "b", "tell"]
+    assert [task.name for task in plan_of("a", *stages).all_tasks()] == ["a"]
+
+
+def test_the_engine_chooses_the_host_keys_that_prepare_is_told() -> None:
+    container = only_batch(plan_of("a", batch("a"))).container
+    words = prepare_command(container, SITE, repository="r", commit="c", host_keys=("h k v",))
+    assert "--host-key=h k v" in words

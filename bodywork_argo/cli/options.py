@@ -1,0 +1,160 @@
+"""Options that several commands take, and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bodywork_argo.backend import Backend
+    from bodywork_argo.cluster import ClusterFactory
+    from bodywork_argo.deploy import Planned
+    from bodywork_argo.loader import Location
+    from bodywork_argo.terminal import Terminal
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _all(*decorators: Callable[..., Any]) -> Callable[[_Command], _Command]:
+    """Return one decorator that adds options in the order in which they are to be told."""
+    return partial(reduce, lambda command, decorate: decorate(command), decorators[::-1])
+
+
+repository = _all(
+    click.argument("source", required=False, metavar="[URL|PATH]"),
+    click.option("--ref", metavar="REF", help="Branch, tag or commit; default: HEAD."),
+    click.option(
+        "--path",
+        "directory",
+        default="",
+        metavar="FOLDER",
+        help="Folder of bodywork.yaml inside the repository.",
+    ),
+    click.option("--strict", is_flag=True, help="Take unknown keys for errors."),
+)
+"""The arguments that say which bodywork.yaml is meant; `location` reads them."""
+
+one_file = click.option(
+    "--file", metavar="FILE", help="One bodywork.yaml alone, without a repository."
+)
+
+image = click.option("--image", metavar="IMAGE", help="Use instead of every stage's image.")
+
+pods = _all(
+    image,
+    click.option(
+        "--git-image",
+        metavar="IMAGE",
+        help="Image with Python and git that fetches the code, for stages' images without git.",
+    ),
+    click.option(
+        "--git-secret",
+        metavar="NAME",
+        help="Secret that opens the repository; default: ssh-git-private-key for SSH, "
+        "git-token for HTTPS.",
+    ),
+    click.option(
+        "--install-timeout",
+        "install_timeout_seconds",
+        type=click.IntRange(min=1),
+        metavar="SECONDS",
+        help="Limit for fetching the code and installing, for every stage.",
+    ),
+)
+"""What a plan for a cluster may be told beside the file; `planned_of` reads them."""
+
+namespace = click.option(
+    "--namespace",
+    "-n",
+    metavar="NAME",
+    help="Namespace; default: the file's, else the kubeconfig context's.",
+)
+
+connection = _all(
+    click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, else ~/.kube/config."),
+    click.option("--context", metavar="NAME", help="Context of the kubeconfig."),
+)
+"""How the cluster is reached; `cluster_of` reads them."""
+
+run_name = click.argument("run_name", metavar="RUN")
+
+
+def engine(default: str) -> Callable[[_Command], _Command]:
+    """Let the user choose the backend; `backend_of` reads it."""
+    return click.option(
+        "--backend",
+        "backend_name",
+        metavar="NAME",
+        default=default,
+        show_default=True,
+        help="The engine; `backends` lists them.",
+    )
+
+
+def output(*forms: str) -> Callable[[_Command], _Command]:
+    """Let the user choose the form of the output; the first is the default."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        help="Form of the output.",
+    )
+
+
+def location(**words: Any) -> Location:
+    """Return which bodywork.yaml is meant, from the words of `repository` and `one_file`."""
+    from bodywork_argo.loader import Location
+
+    return Location(**words)
+
+
+def backend_of(name: str) -> Backend:
+    """Return the backend of that name. Raises UsageError when there is none."""
+    from bodywork_argo.registry import installed, load_backend
+
+    return load_backend(name, installed())
+
+
+def cluster_of(
+    kubeconfig: str | None, context: str | None, namespace: str | None
+) -> ClusterFactory:
+    """Return what connects to the cluster, once, when it is first used."""
+    from functools import cache
+
+    from bodywork_argo.kube import connect
+
+    return cache(partial(connect, kubeconfig=kubeconfig, context=context, namespace=namespace))
+
+
+_PLANNING = (
+    "image",
+    "git_image",
+    "git_secret",
+    "install_timeout_seconds",
+    "keep_services",
+    "namespace",
+    "accounts",
+    "exclusive",
+    "submitted_by",
+)
+
+
+def planned_of(terminal: Terminal, **words: Any) -> Planned:
+    """Load and plan what the command line names; tell what is worth knowing."""
+    from bodywork_argo.deploy import plan_location
+    from bodywork_argo.planner import PlanOptions
+
+    asked = {name: words.pop(name) for name in _PLANNING if name in words}
+    planned = plan_location(location(**words), PlanOptions(**asked))
+    terminal.problems(planned.loaded.notes)
+    return planned
+
+
+def s(count: int) -> str:
+    """Return the ending of a plural."""
+    return "" if count == 1 else "s"

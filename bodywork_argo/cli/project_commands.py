@@ -1,0 +1,132 @@
+"""Commands that look at a project and start nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bodywork_argo.cli.options import (
+    backend_of,
+    engine,
+    image,
+    location,
+    namespace,
+    one_file,
+    output,
+    planned_of,
+    pods,
+    repository,
+    s,
+)
+
+
+@click.command()
+@repository
+@one_file
+@click.option(
+    "--check-files/--no-check-files",
+    help="Also check that the files of all stages are in the repository.",
+)
+def validate(**words: Any) -> None:
+    """Check a bodywork.yaml and print all that is wrong with it.
+
+    A local folder's file is read as it stands, committed or not, unless --ref is given. Every
+    other command checks the commit, and the files of the stages that would run.
+    """
+    from bodywork_argo.loader import check
+    from bodywork_argo.terminal import Terminal
+
+    parsed, label = check(location(**words))
+    terminal = Terminal()
+    terminal.problems(parsed.notes)
+    used, steps = len(parsed.dag.stages), len(parsed.dag.steps)
+    terminal.result(
+        f"{label} is valid: pipeline {parsed.name}, {used} stage{s(used)} in {steps} step{s(steps)}"
+    )
+
+
+@click.command()
+@repository
+@one_file
+@image
+@output("table", "json", "yaml")
+def plan(output: str, **words: Any) -> None:
+    """Show what would run, whatever the engine."""
+    import json
+
+    from bodywork_argo.manifests import to_yaml
+    from bodywork_argo.plan import to_document
+    from bodywork_argo.terminal import Terminal
+
+    terminal = Terminal()
+    planned = planned_of(terminal, **words)
+    if output == "json":
+        terminal.result(json.dumps(to_document(planned.plan), indent=2))
+    elif output == "yaml":
+        terminal.result(to_yaml([to_document(planned.plan)]).rstrip("\n"))
+    else:
+        terminal.plan(planned.plan)
+
+
+@click.command()
+@repository
+@one_file
+@output("tree", "mermaid")
+def graph(output: str, **words: Any) -> None:
+    """Draw the steps of a pipeline."""
+    from bodywork_argo.graph import mermaid
+    from bodywork_argo.terminal import Terminal
+
+    terminal = Terminal()
+    planned = planned_of(terminal, **words)
+    if output == "mermaid":
+        terminal.result(mermaid(planned.plan).rstrip("\n"))
+    else:
+        terminal.tree(planned.plan)
+
+
+@click.command("compile")
+@repository
+@one_file
+@pods
+@namespace
+@engine("local")
+@click.option("--run-name", metavar="NAME", help="Name of the run; default: the engine makes one.")
+def compile_(backend_name: str, run_name: str | None, **words: Any) -> None:
+    """Print the documents that an engine would be sent, as YAML."""
+    from bodywork_argo.deploy import compile_for
+    from bodywork_argo.manifests import to_yaml
+    from bodywork_argo.terminal import Terminal
+
+    terminal = Terminal()
+    backend = backend_of(backend_name)
+    planned = planned_of(terminal, **words)
+    compiled, notes = compile_for(backend, planned, run_name)
+    terminal.problems(notes)
+    terminal.result(to_yaml(compiled.documents).rstrip("\n"))
+
+
+@click.command()
+def backends() -> None:
+    """List the engines that are installed."""
+    from bodywork_argo.registry import installed, load_backend
+    from bodywork_argo.terminal import Terminal
+
+    entries = installed()
+    rows = []
+    for entry in entries:
+        summary = (type(load_backend(entry.name, entries)).__doc__ or "").partition("\n")[0]
+        package = entry.dist.name if entry.dist else ""
+        rows.append((entry.name, package, summary))
+    Terminal().table(("backend", "package", "what it is"), rows)
+
+
+@click.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as version_of
+
+    from bodywork_argo.terminal import Terminal
+
+    Terminal().result(f"bodywork-argo {version_of('bodywork-argo')}")
