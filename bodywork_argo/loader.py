@@ -32,6 +32,9 @@ class Location:
     """One file alone, without a repository."""
     strict: bool = False
     """Whether unknown keys are errors."""
+    published: bool = False
+    """Whether the code has to be where a cluster can fetch it; a local repository then stands for
+    the commit on its remote."""
     check_files: bool = False
     """Whether the files of all stages have to be there, also of those that no step uses."""
 
@@ -60,7 +63,7 @@ def load(location: Location) -> Loaded:
         SpecError: the file is invalid.
     """
     from bodywork_argo.plan import Parameter, Pinned, Source
-    from bodywork_argo.repo import read_snapshot
+    from bodywork_argo.repo import is_url, published_address, read_snapshot
 
     if location.file is not None:
         parsed = read_file(location)
@@ -70,9 +73,12 @@ def load(location: Location) -> Loaded:
     label = f"{snapshot.directory}/{FILE_NAME}" if snapshot.directory else FILE_NAME
     parsed = parse_project(snapshot.content, label, location.strict)
     _check_files(parsed, label, _in_commit(snapshot), everything=location.check_files)
+    repository = snapshot.repository
+    if location.published and not is_url(repository):
+        repository = published_address(repository, snapshot.commit)
     source = Source(
         revision=Pinned(commit=snapshot.commit),
-        repository=snapshot.repository,
+        repository=repository,
         ref=snapshot.ref,
         directory=snapshot.directory,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -61,15 +62,62 @@ def read_snapshot(location: str, ref: str | None, directory: str, file_name: str
     Raises:
         GitError: no git, no such repository, ref or file, or an address that is not allowed.
     """
-    try:
-        runner.check_repository(location)
-        if ref is not None:
-            runner.check_ref(ref)
-    except runner.RunnerError as error:
-        raise GitError(str(error)) from error
+    _check(runner.check_repository, location)
+    if ref is not None:
+        _check(runner.check_ref, ref)
     if is_url(location):
         return _remote_snapshot(location, ref, directory, file_name)
     return _local_snapshot(Path(location), ref, directory, file_name)
+
+
+def _check(rule: Callable[[str], None], text: str) -> None:
+    try:
+        rule(text)
+    except runner.RunnerError as error:
+        raise GitError(str(error)) from error
+
+
+def published_address(path: str, commit: str) -> str:
+    """Return the address from which anybody may fetch a commit of a local repository.
+
+    It is that of the remote which the checked-out branch follows, else of ``origin``, without the
+    credentials that it may carry.
+
+    Raises:
+        GitError: there is no such remote, or the commit was not pushed to it.
+    """
+    repo, root = _open(Path(path))
+    name = _remote_name(repo)
+    if name is None:
+        raise GitError(
+            f"{root} has no remote to fetch it from: push it somewhere, or name a repository's URL"
+        )
+    holders = _git(
+        repo, "for-each-ref", "--count=1", f"--contains={commit}", f"refs/remotes/{name}"
+    )
+    if not holders:
+        raise GitError(
+            f"commit {commit[:7]} is not on {name}: push it, or name what is there with "
+            f"--ref {name}/{_branch(repo) or 'BRANCH'}"
+        )
+    address = _without_credentials(_git(repo, "remote", "get-url", name).strip())
+    _check(runner.check_repository, address)
+    return address
+
+
+def _remote_name(repo: Repo) -> str | None:
+    names = [remote.name for remote in repo.remotes]
+    branch = None if repo.head.is_detached else repo.active_branch.tracking_branch()
+    wanted = [branch.remote_name] if branch is not None else []
+    return next((name for name in (*wanted, "origin") if name in names), None)
+
+
+def _without_credentials(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("https", "http"):
+        return url
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def is_url(location: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bodywork_argo.errors import GitError
-from bodywork_argo.repo import is_url, read_snapshot
+from bodywork_argo.repo import is_url, published_address, read_snapshot
 from tests.repositories import git, make_repository
 
 NAME = "bodywork.yaml"
@@ -139,3 +139,38 @@ def test_the_files_of_the_commit_are_known_with_links_and_submodules(
         assert tree.entries["link.py"] == "models/churn/bodywork.yaml"
         assert tree.entries["é x.py"] is None
         assert tree.submodules == {"lib"}
+
+
+def test_a_pushed_commit_is_fetched_from_the_remote_of_its_branch(
+    repository: Path, tmp_path: Path
+) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    git(tmp_path, "init", "--quiet", "--bare", "far.git")
+    git(repository, "remote", "add", "far", str(tmp_path / "far.git"))
+    git(repository, "push", "--quiet", "--set-upstream", "far", "main")
+    git(repository, "remote", "set-url", "far", "https://user:pw@git.example/r.git")
+    assert published_address(str(repository), commit) == "https://git.example/r.git"
+
+
+def test_what_was_never_pushed_is_refused_with_what_to_do(repository: Path, tmp_path: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    with pytest.raises(GitError, match="has no remote to fetch it from: push it somewhere"):
+        published_address(str(repository), commit)
+    git(tmp_path, "init", "--quiet", "--bare", "far.git")
+    git(repository, "remote", "add", "origin", str(tmp_path / "far.git"))
+    with pytest.raises(GitError, match=r"is not on origin: push it, or .* --ref origin/main"):
+        published_address(str(repository), commit)
+    git(repository, "push", "--quiet", "origin", "main")
+    assert published_address(str(repository), commit) == str(tmp_path / "far.git")
+
+
+def test_a_remote_whose_address_pods_may_not_be_given_is_refused(
+    repository: Path, tmp_path: Path
+) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    git(tmp_path, "init", "--quiet", "--bare", "far.git")
+    git(repository, "remote", "add", "origin", str(tmp_path / "far.git"))
+    git(repository, "push", "--quiet", "origin", "main")
+    git(repository, "remote", "set-url", "origin", "ext::sh -c whoami")
+    with pytest.raises(GitError, match="names a transport program"):
+        published_address(str(repository), commit)
