@@ -12,6 +12,28 @@ import re
 LABEL_LIMIT = 63
 """Longest DNS-1123 label and label value (Kubernetes API conventions)."""
 
+# Labels and annotations of all that is made on a cluster: a contract between versions.
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "bodywork-argo"
+PART_OF_LABEL = "app.kubernetes.io/part-of"
+"""`Plan.name`."""
+PIPELINE_LABEL = "bodywork-argo/pipeline"
+"""`Plan.name`; the annotation of this key is what the author wrote."""
+STAGE_LABEL = "bodywork-argo/stage"
+"""`Task.name`."""
+COMMIT_LABEL = "bodywork-argo/commit"
+BRANCH_LABEL = "bodywork-argo/branch"
+"""`label_value` of the ref; the whole of it is the annotation `REF_ANNOTATION`."""
+VERSION_LABEL = "bodywork-argo/version"
+SUBMITTED_BY_LABEL = "bodywork-argo/submitted-by"
+PIPELINE_ANNOTATION = PIPELINE_LABEL
+REPOSITORY_ANNOTATION = "bodywork-argo/repository"
+REF_ANNOTATION = "bodywork-argo/ref"
+DIRECTORY_ANNOTATION = "bodywork-argo/directory"
+DIGEST_ANNOTATION = "bodywork-argo/digest"
+"""SHA-256 of the document without this annotation: whether two documents are the same."""
+
 _HASH_LENGTH = 8
 _LABEL_VALUE = r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
 
