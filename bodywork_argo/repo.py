@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -118,6 +118,50 @@ def _without_credentials(url: str) -> str:
         return url
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def check_access(
+    repository: str, secrets: Mapping[str, str], host_keys: Iterable[str] = ()
+) -> None:
+    """Ask a repository for its refs, as a stage of a cluster would with these credentials.
+
+    `secrets` are the variables that prepare has, by their names in `runner.SECRETS`. This
+    machine's own settings, keys and known hosts count for nothing.
+
+    Raises:
+        GitError: it can't be reached or does not open; the message holds no secret.
+    """
+    _check(runner.check_repository, repository)
+    git = _gitpython()
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="bodywork-argo-") as scratch:
+        private = Path(scratch, "private")
+        private.mkdir(mode=0o700)
+        words = [f"--repository={repository}", "--known-hosts=/dev/null"]
+        words += [f"--host-key={line}" for line in host_keys]
+        options = runner.Options(words, "repository ssh-key known-hosts host-key")
+        environ = _environment_of_a_pod(scratch)
+        with git.Repo.init(Path(scratch, "repository"), bare=True) as repo:
+            repo.git.update_environment(
+                **runner.git_environment(options, secrets, str(private), environ)
+            )
+            _git(repo, "ls-remote", "--quiet", "--", repository, "HEAD")
+
+
+def _environment_of_a_pod(home: str) -> dict[str, str]:
+    """Return this process's environment without what the user has set up for git and ssh."""
+    return {
+        **os.environ,
+        "HOME": home,
+        "XDG_CONFIG_HOME": home,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": "0",
+        # ssh looks for its files without asking HOME.
+        "GIT_SSH_COMMAND": "ssh -F none -o IdentityFile=none",
+        "SSH_AUTH_SOCK": "",
+    }
 
 
 def is_url(location: str) -> bool:
@@ -277,7 +321,7 @@ def _environment(url: str, folder: Path) -> dict[str, str]:
     """Return git's environment as `prepare` has it: the same variables give key and token."""
     secrets = {name: os.environ[name] for name in runner.SECRETS if name in os.environ}
     options = runner.Options([f"--repository={url}"], "repository ssh-key known-hosts")
-    return runner.git_environment(options, secrets, str(folder))
+    return runner.git_environment(options, secrets, str(folder), os.environ)
 
 
 def _gitpython() -> ModuleType:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Mapping, NoReturn
 
 SECRETS = (
-    *("BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME"),
+    *("BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_KNOWN_HOSTS"),
+    *("BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME"),
     *("BODYWORK_INDEX_USERNAME", "BODYWORK_INDEX_PASSWORD"),
 )
 MESSAGE_BYTES = 32 * 1024
@@ -448,12 +449,17 @@ NO_GIT = (
     " (on your own machine: install git)"
 )
 NO_LFS = "the commit has files in Git LFS and there is no git-lfs here: use an image that has it"
+NO_USER = (
+    "{} can't be fetched by SSH here, since ssh serves no user that /etc/passwd lacks:"
+    " fetch by HTTPS with a token, or use an image (or `--git-image`) that knows the user"
+)
 NOT_KNOWN = "the host key of {} is not known: pass known hosts that have it"
 NO_TOKEN = "{} asks for a token: give it as BODYWORK_GIT_TOKEN"
 TROUBLE = (
     ("HOST IDENTIFICATION HAS CHANGED", "the host key of {} is not the known one"),
     ("Host key verification failed", NOT_KNOWN),
     ("host key is known for", NOT_KNOWN),
+    ("No user exists for uid", NO_USER),
     ("Permission denied (", "{} did not accept the SSH key, or none was given"),
     ("Authentication failed", "{} did not accept the token"),
     ("could not read Username", NO_TOKEN),
@@ -559,9 +565,11 @@ def options_c(settings: list[str]) -> list[str]:
     return [part for each in settings for part in ("-c", each)]
 
 
-def git_environment(options: Options, secrets: Mapping[str, str], folder: str) -> dict[str, str]:
+def git_environment(
+    options: Options, secrets: Mapping[str, str], folder: str, environ: Mapping[str, str]
+) -> dict[str, str]:
     """Return the environment of git; keys and tokens go to files and programs in `folder`."""
-    env = dict(os.environ, GIT_ALLOW_PROTOCOL="file:git:http:https:ssh", GIT_TERMINAL_PROMPT="0")
+    env = dict(environ, GIT_ALLOW_PROTOCOL="file:git:http:https:ssh", GIT_TERMINAL_PROMPT="0")
     env["LC_ALL"] = "C"  # we read what git says
     for name in ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "COMMON_DIR"):
         env.pop("GIT_" + name, None)
@@ -570,7 +578,8 @@ def git_environment(options: Options, secrets: Mapping[str, str], folder: str) -
         with open(options.text("ssh-key")) as file:
             key = file.read()
     key_file = write_private(folder, "key", key.rstrip("\n") + "\n", 0o600) if key else ""
-    env["GIT_SSH_COMMAND"] = ssh_command(env, key_file, options.text("known-hosts"))
+    known_hosts = known_hosts_file(options, secrets, folder)
+    env["GIT_SSH_COMMAND"] = ssh_command(env, key_file, known_hosts)
     scheme, _, rest = options.required("repository").partition("://")
     if "BODYWORK_GIT_TOKEN" in secrets and scheme in ("https", "http"):
         env["GIT_ASKPASS"] = write_private(folder, "askpass", ASKPASS, 0o700)
@@ -578,6 +587,18 @@ def git_environment(options: Options, secrets: Mapping[str, str], folder: str) -
         env["BODYWORK_GIT_TOKEN"] = secrets["BODYWORK_GIT_TOKEN"]
         env["BODYWORK_GIT_USERNAME"] = secrets.get("BODYWORK_GIT_USERNAME") or "x-access-token"
     return env
+
+
+def known_hosts_file(options: Options, secrets: Mapping[str, str], folder: str) -> str:
+    """Return the file of the hosts that are trusted; "" leaves that to ssh.
+
+    The secret that brings a key knows best whom the key may meet; then comes what the plan pins.
+    """
+    lines = secrets.get("BODYWORK_GIT_KNOWN_HOSTS", "").strip("\n")
+    lines = lines or "\n".join(options.all("host-key"))
+    if not lines:
+        return options.text("known-hosts")
+    return write_private(folder, "known_hosts", lines + "\n", 0o600)
 
 
 def write_private(folder: str, name: str, text: str, mode: int) -> str:
@@ -592,7 +613,7 @@ def write_private(folder: str, name: str, text: str, mode: int) -> str:
 
 PREPARE = (
     "workspace repository commit ref directory requirement requirements-file notebook? installer"
-    " known-hosts ssh-key only time-limit termination-log"
+    " known-hosts host-key ssh-key only time-limit termination-log"
     " index-url http-proxy https-proxy no-proxy ca-bundle"
 )
 
@@ -663,7 +684,7 @@ def fetch_repository(
     os.makedirs(workspace.repository)
     os.makedirs(workspace.path("home"))
     with tempfile.TemporaryDirectory(prefix="bodywork-") as folder:
-        env = git_environment(options, secrets, folder)
+        env = git_environment(options, secrets, folder, os.environ)
         git = Git(supervisor, workspace.repository, repository, env)
         hashing = ["--object-format=sha256"] if len(commit) == 64 else []
         git.must("init", "--quiet", "--template=", *hashing)

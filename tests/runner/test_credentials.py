@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bodywork_argo.errors import GitError
-from bodywork_argo.repo import read_snapshot
+from bodywork_argo.repo import check_access, read_snapshot
 from tests.runner.lab import Lab, Outcome, until
 
 TOKEN = "t0ken-with-'quotes'"
@@ -213,6 +213,14 @@ def test_a_key_file_that_others_can_read_is_copied(lab: Lab) -> None:
     assert (lab.root / "seen").read_text().startswith("-rw-------")
 
 
+def test_a_user_that_the_image_does_not_know_gets_a_clear_sentence(lab: Lab) -> None:
+    script = "#!/bin/sh\necho 'No user exists for uid 54321' >&2\nexit 255\n"
+    path = lab.program("ssh", script)
+    done = lab.prepare("0" * 40, repository="git@example.invalid:project", PATH=path)
+    assert done.code == 1
+    assert "ssh serves no user that /etc/passwd lacks: fetch by HTTPS" in done.reason
+
+
 def test_an_unknown_host_key_gets_a_clear_sentence_at_once(lab: Lab) -> None:
     path = lab.program("ssh", SHOW_KEY.replace("ROOT", str(lab.root)))
     done = lab.prepare("0" * 40, repository="git@example.invalid:project", PATH=path)
@@ -293,6 +301,64 @@ def test_a_key_and_the_right_known_hosts_open_a_repository(lab: Lab, ssh_server:
     assert list(lab.temporary.iterdir()) == []
 
 
+def line_of(known_hosts: Path) -> str:
+    return known_hosts.read_text().strip()
+
+
+def test_known_hosts_can_come_with_the_key_and_the_last_newline_may_lack(
+    lab: Lab, ssh_server: SshServer
+) -> None:
+    key = f"--ssh-key={ssh_server.key}"
+    hosts = "# ours\n" + line_of(ssh_server.known_hosts)
+    done = fetch_by_ssh(lab, ssh_server, key, BODYWORK_GIT_KNOWN_HOSTS=hosts)
+    assert done.code == 0, done
+    assert list(lab.temporary.iterdir()) == []
+
+
+def test_known_hosts_can_come_line_by_line(lab: Lab, ssh_server: SshServer) -> None:
+    lines = ["other.example " + "ssh-ed25519 AAAA", line_of(ssh_server.known_hosts)]
+    done = fetch_by_ssh(
+        lab, ssh_server, f"--ssh-key={ssh_server.key}", *(f"--host-key={line}" for line in lines)
+    )
+    assert done.code == 0, done
+
+
+def test_the_known_hosts_that_come_with_the_key_are_the_only_ones(
+    lab: Lab, ssh_server: SshServer
+) -> None:
+    others = (
+        f"--host-key={line_of(ssh_server.known_hosts)}",
+        f"--known-hosts={ssh_server.known_hosts}",
+    )
+    done = fetch_by_ssh(
+        lab,
+        ssh_server,
+        f"--ssh-key={ssh_server.key}",
+        *others,
+        BODYWORK_GIT_KNOWN_HOSTS=line_of(ssh_server.wrong_hosts),
+    )
+    assert (done.code, "is not the known one" in done.reason) == (1, True)
+
+
+def test_no_known_hosts_at_all_in_the_secret_leave_those_of_the_plan(
+    lab: Lab, ssh_server: SshServer
+) -> None:
+    line = f"--host-key={line_of(ssh_server.known_hosts)}"
+    key = f"--ssh-key={ssh_server.key}"
+    done = fetch_by_ssh(lab, ssh_server, key, line, BODYWORK_GIT_KNOWN_HOSTS="\n")
+    assert done.code == 0, done
+
+
+def test_the_command_line_takes_the_same_key_and_known_hosts(
+    lab: Lab, ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = lab.repository.commit({"main.py": "print('ran')"})
+    monkeypatch.setenv("BODYWORK_GIT_SSH_PRIVATE_KEY", ssh_server.key.read_text())
+    monkeypatch.setenv("BODYWORK_GIT_KNOWN_HOSTS", line_of(ssh_server.known_hosts))
+    url = ssh_server.address(lab.repository.path)
+    assert read_snapshot(url, None, "", "main.py").commit == commit
+
+
 def test_a_key_file_opens_a_repository_too(lab: Lab, ssh_server: SshServer) -> None:
     known = f"--known-hosts={ssh_server.known_hosts}"
     assert fetch_by_ssh(lab, ssh_server, known, f"--ssh-key={ssh_server.key}").code == 0
@@ -333,3 +399,44 @@ def test_a_key_that_the_host_does_not_know_gets_a_clear_sentence(
     done = fetch_by_ssh(lab, ssh_server, known, f"--ssh-key={other}")
     assert done.code == 1
     assert "did not accept the SSH key" in done.reason
+
+
+# --- What a cluster's stages could open -----------------------------------------------------------
+
+
+def test_access_with_a_token_is_told_before_any_stage_runs(
+    lab: Lab, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.repository.commit({"a": "1"})
+    url = f"{site.address}/source/.git"
+    (lab.home / ".netrc").write_text(f"machine 127.0.0.1 login x password {TOKEN}\n")
+    monkeypatch.setenv("HOME", str(lab.home))
+    check_access(url, {"BODYWORK_GIT_TOKEN": TOKEN})
+    with pytest.raises(GitError, match="did not accept the token"):
+        check_access(url, {"BODYWORK_GIT_TOKEN": "another"})
+    with pytest.raises(GitError, match="give it as BODYWORK_GIT_TOKEN"):
+        check_access(url, {})
+
+
+def test_access_by_ssh_is_told_with_exactly_the_key_and_the_hosts_that_stages_have(
+    lab: Lab, ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.repository.commit({"a": "1"})
+    url = ssh_server.address(lab.repository.path)
+    key = {"BODYWORK_GIT_SSH_PRIVATE_KEY": ssh_server.key.read_text()}
+    line = line_of(ssh_server.known_hosts)
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"ssh -i {ssh_server.key}")
+    check_access(url, {**key, "BODYWORK_GIT_KNOWN_HOSTS": line})
+    check_access(url, key, [line])
+    with pytest.raises(GitError, match="is not known"):
+        check_access(url, key)
+    with pytest.raises(GitError, match="did not accept the SSH key, or none was given"):
+        check_access(url, {"BODYWORK_GIT_KNOWN_HOSTS": line})
+    wrong = line_of(ssh_server.wrong_hosts)
+    with pytest.raises(GitError, match="is not the known one"):
+        check_access(url, {**key, "BODYWORK_GIT_KNOWN_HOSTS": wrong}, [line])
+
+
+def test_access_to_an_address_that_git_could_misread_is_refused() -> None:
+    with pytest.raises(GitError, match="transport program"):
+        check_access("ext::sh -c true", {})

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bodywork_argo import runner
 from tests.runner.lab import RUNNER, Lab, encoded, found_interpreters, terminate, until, without
 
 SHOW = """
@@ -145,7 +146,7 @@ def test_the_commit_is_in_the_environment(stage: Lab) -> None:
 
 
 def test_git_credentials_do_not_reach_the_module(stage: Lab) -> None:
-    names = ["BODYWORK_GIT_SSH_PRIVATE_KEY", "BODYWORK_GIT_TOKEN", "BODYWORK_GIT_USERNAME"]
+    names = [name for name in runner.SECRETS if name.startswith("BODYWORK_GIT_")]
     env = show(stage, **dict.fromkeys(names, "secret"))["env"]
     assert "secret" not in env.values()
 
