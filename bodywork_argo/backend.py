@@ -228,6 +228,10 @@ class EngineVersion:
 class InCluster(Protocol):
     """Optional capability of a `Backend`: its engine runs in a Kubernetes cluster."""
 
+    title: str
+    """What the engine calls itself."""
+    oldest: str
+    """The first version that takes our documents."""
     needs: Needs
 
     def installed(self, cluster: Cluster) -> EngineVersion | None:

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -16,14 +16,16 @@ from bodywork_argo.errors import Problem
 if TYPE_CHECKING:  # annotations alone: `validate` prints without what a run needs
     from datetime import datetime
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.table import Table
     from rich.text import Text
 
-    from bodywork_argo.backend import LogPiece, RunRef, RunStatus, StageStatus
+    from bodywork_argo.backend import RunStatus
     from bodywork_argo.plan import Plan, Task
 
 _SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-_PHASE_COLOURS = {
+PHASE_COLOURS = {
     "pending": "white",
     "running": "blue",
     "succeeded": "green",
@@ -31,7 +33,6 @@ _PHASE_COLOURS = {
     "stopped": "yellow",
     "skipped": "bright_black",
 }
-_STAGE_COLOURS = ("cyan", "magenta", "blue", "green", "yellow")
 
 
 class Terminal:
@@ -66,10 +67,10 @@ class Terminal:
         """Print a plan as a table."""
         from rich.table import Table
 
-        table = Table(title=_headline(plan), title_justify="left", title_style="bold")
+        table = Table(title=headline(plan), title_justify="left", title_style="bold")
         for heading in ("step", "stage", "kind", "module", "limits", "image"):
             table.add_column(heading, overflow="fold")
-        for number, task in _numbered(plan):
+        for number, task in numbered(plan):
             cells = (number, task.stage, _kind(task), task.container.module, _limits(task))
             table.add_row(*_plain((*cells, task.container.image)))
         with self._lock:
@@ -80,7 +81,7 @@ class Terminal:
         from rich.text import Text
         from rich.tree import Tree
 
-        tree = Tree(Text(_headline(plan), style="bold"))
+        tree = Tree(Text(headline(plan), style="bold"))
         for number, step in enumerate(plan.steps, start=1):
             branch = tree.add(Text(f"step {number}", style="bright_black"))
             for task in step.tasks:
@@ -102,32 +103,58 @@ class Terminal:
         with self._lock:
             self._console(self._out).print(table)
 
+    def status(self, status: RunStatus) -> None:
+        """Print how a run and its stages stand, as what was asked for."""
+        from datetime import datetime, timezone
+
+        now = status.finished or datetime.now(timezone.utc)
+        with self._lock:
+            self._console(self._out).print(stage_table(status, now))
+        commit = f" at {status.commit[:7]}" if status.commit else ""
+        took = duration(status.started, now)
+        words = f"run {status.ref.name} of {status.pipeline}{commit}: {status.phase.value}"
+        why = f": {status.reason}" if status.reason else ""
+        where = f"\n{status.ref.where}" if status.ref.where else ""
+        self.result(f"{words}{f', {took}' if took else ''}{why}{where}")
+
     def summary(self, status: RunStatus) -> None:
         """Print how each stage of a run ended, and the run."""
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False)
-        for heading in ("stage", "state", "attempts", "time", "why"):
-            table.add_column(heading, overflow="fold")
-        for stage in status.stages:
-            table.add_row(
-                Text(stage.stage),
-                Text(stage.phase.value, style=_PHASE_COLOURS[stage.phase.value]),
-                str(stage.attempt or ""),
-                _duration(stage.started, stage.finished),
-                Text(stage.reason),
-            )
         with self._lock:
-            self._console(self._err).print(table)
-        took = _duration(status.started, status.finished)
+            self._console(self._err).print(stage_table(status, status.finished))
+        took = duration(status.started, status.finished)
         why = f": {status.reason}" if status.reason else ""
         if status.phase.value != "succeeded" and status.ref.where:
             why += f" (logs: {status.ref.where})"
         self.say(
             f"run {status.ref.name} {status.phase.value} after {took}{why}",
-            colour=_PHASE_COLOURS[status.phase.value],
+            colour=PHASE_COLOURS[status.phase.value],
         )
+
+    @property
+    def live_possible(self) -> bool:
+        """Whether what is about the work goes to a terminal that can redraw."""
+        return self._err.isatty() and os.environ.get("TERM") != "dumb"
+
+    def live(self, draw: Callable[[], RenderableType]) -> Live:
+        """Return a context in which a picture of the work is drawn anew each second."""
+        from rich.live import Live
+
+        return Live(
+            get_renderable=draw,
+            console=self._console(self._err),
+            refresh_per_second=1,
+            vertical_overflow="ellipsis",
+        )
+
+    def raw(self, data: bytes) -> None:
+        """Write bytes to where results go, as they are."""
+        with self._lock:
+            if isinstance(self._out, io.TextIOWrapper):
+                self._out.flush()
+                self._out.buffer.write(data)
+                self._out.flush()
+            else:
+                self._out.write(data.decode("utf-8", errors="replace"))
 
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
@@ -140,87 +167,35 @@ class Terminal:
             click.echo(text, file=stream, color=self._colour)
 
 
-class RunPrinter:
-    """Prints a run as it goes on: changes of stages, and their output with the stage's name.
+def stage_table(status: RunStatus, now: datetime | None) -> Table:
+    """Return how each stage of a run stands; `now` ends the time of those that still run."""
+    from rich.table import Table
+    from rich.text import Text
 
-    Stages' output goes to standard output, everything else to standard error.
-    """
-
-    def __init__(self, terminal: Terminal, plan: Plan) -> None:
-        stages = [task.stage for _, task in _numbered(plan)]
-        self._terminal = terminal
-        self._plan = plan
-        self._width = max((len(stage) for stage in stages), default=0)
-        self._colours = {
-            stage: _STAGE_COLOURS[number % len(_STAGE_COLOURS)]
-            for number, stage in enumerate(dict.fromkeys(stages))
-        }
-        self._seen: dict[str, tuple[str, int, str]] = {}
-        self._unfinished: dict[tuple[str, int], list[bytes]] = {}
-
-    def started(self, ref: RunRef) -> None:
-        """Print the run's name."""
-        self._terminal.say(f"run {ref.name} on {ref.backend}: {_headline(self._plan)}")
-
-    def status(self, status: RunStatus) -> None:
-        """Print what has changed since the last call."""
-        for stage in status.stages:
-            now = (stage.phase.value, stage.attempt, stage.reason)
-            if self._seen.get(stage.task, ("pending", 0, "")) != now:
-                self._seen[stage.task] = now
-                self._terminal.say(f"{self._prefix(stage.stage, '*')} {_event(stage)}")
-
-    def log(self, piece: LogPiece) -> None:
-        """Print the whole lines among the bytes; the rest waits for its end."""
-        parts = self._unfinished.setdefault((piece.stage, piece.attempt), [])
-        parts.append(piece.data)
-        if b"\n" not in piece.data:
-            return
-        *lines, rest = b"".join(parts).split(b"\n")
-        parts[:] = [rest] if rest else []
-        for line in lines:
-            self._line(piece.stage, line)
-
-    def serving(self) -> None:
-        """Print where the services are."""
-        self._terminal.say("the run has ended; its services stay up until Ctrl-C", colour="green")
-
-    def ending(self) -> None:
-        """Print that everything ends."""
-        self._terminal.say("ending all processes of the run; Ctrl-C again: at once")
-
-    def ended(self, status: RunStatus) -> None:
-        """Print lines that never ended, and the summary."""
-        for (stage, _), parts in self._unfinished.items():
-            if parts:
-                self._line(stage, b"".join(parts))
-        self._unfinished.clear()
-        self._terminal.summary(status)
-
-    def _line(self, stage: str, line: bytes) -> None:
-        # A progress bar rewrites its line after each \r; what stands at its end is what counts.
-        text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", errors="replace")
-        self._terminal.result(f"{self._prefix(stage, '|')} {text}")
-
-    def _prefix(self, stage: str, mark: str) -> str:
-        return click.style(f"{stage:<{self._width}} {mark}", fg=self._colours.get(stage))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "state", "attempts", "time", "why"):
+        table.add_column(heading, overflow="fold")
+    for stage in status.stages:
+        table.add_row(
+            Text(stage.stage),
+            Text(stage.phase.value, style=PHASE_COLOURS[stage.phase.value]),
+            str(stage.attempt or ""),
+            duration(stage.started, stage.finished or now),
+            Text(stage.reason),
+        )
+    return table
 
 
-def _event(stage: StageStatus) -> str:
-    words = click.style(stage.phase.value, fg=_PHASE_COLOURS[stage.phase.value])
-    if stage.attempt > 1:
-        words += f" (attempt {stage.attempt})"
-    return f"{words}: {'; '.join(stage.reason.splitlines())}" if stage.reason else words
-
-
-def _headline(plan: Plan) -> str:
+def headline(plan: Plan) -> str:
+    """Return in one line what is run."""
     source = plan.source
     where = source.repository or "repository and commit given at each run"
     commit = getattr(source.revision, "commit", "")
     return " ".join(part for part in (plan.pipeline, where, source.ref, commit[:7]) if part)
 
 
-def _numbered(plan: Plan) -> list[tuple[str, Task]]:
+def numbered(plan: Plan) -> list[tuple[str, Task]]:
+    """Return the tasks with what people call their place."""
     rows: list[tuple[str, Task]] = [
         (str(number), task)
         for number, step in enumerate(plan.steps, start=1)
@@ -253,7 +228,8 @@ def _leaf(task: Task) -> Text:
     return Text.assemble(task.stage, (f"  {_kind(task)}, {_limits(task)}", "bright_black"))
 
 
-def _duration(started: datetime | None, finished: datetime | None) -> str:
+def duration(started: datetime | None, finished: datetime | None) -> str:
+    """Return a time in words; "" when an end of it is not known."""
     if started is None or finished is None:
         return ""
     seconds = (finished - started).total_seconds()

@@ -8,7 +8,8 @@ import pytest
 
 from bodywork_argo.backend import LogPiece
 from bodywork_argo.errors import Problem
-from bodywork_argo.terminal import RunPrinter, Terminal
+from bodywork_argo.run_views import RunPrinter
+from bodywork_argo.terminal import Terminal
 from tests.projects import batch, plan_of
 
 

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _MODULES = {
     "project_commands": ("validate", "plan", "graph", "compile", "backends", "version"),
-    "run_commands": ("run",),
+    "doctor_commands": ("doctor",),
+    "run_commands": (
+        *("run", "submit", "watch", "logs", "status", "list", "stop", "terminate", "delete"),
+    ),
 }
 """Commands by the module that has them. One whose name Python has taken ends with ``_`` there."""
 

@@ -1,0 +1,202 @@
+"""How runs look while they go on: lines of what happens, a live table, logs as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bodywork_argo.backend import LogPiece, RunRef, RunStatus, StageStatus
+from bodywork_argo.terminal import PHASE_COLOURS, Terminal, headline, numbered, stage_table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bodywork_argo.plan import Plan
+
+_STAGE_COLOURS = ("cyan", "magenta", "blue", "green", "yellow")
+
+
+class RunPrinter:
+    """Prints a run as it goes on: changes of stages, and their output with the stage's name.
+
+    Stages' output goes to standard output, everything else to standard error.
+    """
+
+    def __init__(self, terminal: Terminal, plan: Plan) -> None:
+        stages = [task.stage for _, task in numbered(plan)]
+        self._terminal = terminal
+        self._plan = plan
+        self._width = max((len(stage) for stage in stages), default=0)
+        self._colours = {
+            stage: _STAGE_COLOURS[number % len(_STAGE_COLOURS)]
+            for number, stage in enumerate(dict.fromkeys(stages))
+        }
+        self._seen: dict[str, tuple[str, int, str]] = {}
+        self._unfinished: dict[tuple[str, int], list[bytes]] = {}
+
+    def started(self, ref: RunRef) -> None:
+        """Print the run's name."""
+        self._terminal.say(f"run {ref.name} on {ref.backend}: {headline(self._plan)}")
+
+    def status(self, status: RunStatus) -> None:
+        """Print what has changed since the last call."""
+        for stage in changed(status, self._seen):
+            self._terminal.say(f"{self._prefix(stage.stage, '*')} {_event(stage)}")
+
+    def log(self, piece: LogPiece) -> None:
+        """Print the whole lines among the bytes; the rest waits for its end."""
+        parts = self._unfinished.setdefault((piece.stage, piece.attempt), [])
+        parts.append(piece.data)
+        if b"\n" not in piece.data:
+            return
+        *lines, rest = b"".join(parts).split(b"\n")
+        parts[:] = [rest] if rest else []
+        for line in lines:
+            self._line(piece.stage, line)
+
+    def serving(self) -> None:
+        """Print where the services are."""
+        self._terminal.say("the run has ended; its services stay up until Ctrl-C", colour="green")
+
+    def ending(self) -> None:
+        """Print that everything ends."""
+        self._terminal.say("ending all processes of the run; Ctrl-C again: at once")
+
+    def ended(self, status: RunStatus) -> None:
+        """Print lines that never ended, and the summary."""
+        for (stage, _), parts in self._unfinished.items():
+            if parts:
+                self._line(stage, b"".join(parts))
+        self._unfinished.clear()
+        self._terminal.summary(status)
+
+    def _line(self, stage: str, line: bytes) -> None:
+        # A progress bar rewrites its line after each \r; what stands at its end is what counts.
+        text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", errors="replace")
+        self._terminal.result(f"{self._prefix(stage, '|')} {text}")
+
+    def _prefix(self, stage: str, mark: str) -> str:
+        return click.style(f"{stage:<{self._width}} {mark}", fg=self._colours.get(stage))
+
+
+class ChangePrinter:
+    """Prints one line for each change of a stage, for output that can't be drawn anew."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._seen: dict[str, tuple[str, int, str]] = {}
+
+    def __call__(self, status: RunStatus) -> None:
+        """Print what has changed since the last call."""
+        for stage in changed(status, self._seen):
+            self._terminal.say(f"{stage.stage}: {_event(stage)}")
+
+
+class LiveTable:
+    """Draws how every stage stands, once a second, while its context is open."""
+
+    def __init__(self, terminal: Terminal, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._status: RunStatus | None = None
+        self._live = terminal.live(self._draw)
+
+    def __enter__(self) -> LiveTable:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status = None  # the summary that follows says it all
+        self._live.stop()
+
+    def __call__(self, status: RunStatus) -> None:
+        """Take a new status; it is drawn at once."""
+        self._status = status
+        self._live.refresh()
+
+    def _draw(self) -> RenderableType:
+        return "" if self._status is None else stage_table(self._status, self._now())
+
+
+class LogWriter:
+    """Writes logs unchanged; of several stages each line gets its stage's name in front."""
+
+    def __init__(self, terminal: Terminal, *, prefixed: bool) -> None:
+        self._terminal = terminal
+        self._prefixed = prefixed
+        self._rest: dict[tuple[str, int], list[bytes]] = {}
+
+    def write(self, piece: LogPiece) -> None:
+        """Write a piece; of several stages its whole lines."""
+        if not self._prefixed:
+            self._terminal.raw(piece.data)
+            return
+        parts = self._rest.setdefault((piece.stage, piece.attempt), [])
+        parts.append(piece.data)
+        if b"\n" in piece.data:
+            *lines, rest = b"".join(parts).split(b"\n")
+            parts[:] = [rest] if rest else []
+            prefix = f"{piece.stage} | ".encode()
+            self._terminal.raw(b"".join(prefix + line + b"\n" for line in lines))
+
+    def close(self) -> None:
+        """Write the lines that never ended."""
+        for (stage, _), parts in self._rest.items():
+            if parts:
+                self._terminal.raw(f"{stage} | ".encode() + b"".join(parts) + b"\n")
+        self._rest.clear()
+
+
+def changed(status: RunStatus, seen: dict[str, tuple[str, int, str]]) -> list[StageStatus]:
+    """Return the stages that differ from what was seen, and note them."""
+    stages = []
+    for stage in status.stages:
+        now = (stage.phase.value, stage.attempt, stage.reason)
+        if seen.get(stage.task, ("pending", 0, "")) != now:
+            seen[stage.task] = now
+            stages.append(stage)
+    return stages
+
+
+def status_document(status: RunStatus) -> dict[str, Any]:
+    """Return a status as plain data, for programs; times are ISO 8601 in UTC."""
+    ref = status.ref
+    document = {
+        "run": ref.name,
+        "backend": ref.backend,
+        "namespace": ref.namespace,
+        "where": ref.where or None,
+        "pipeline": status.pipeline,
+        "commit": status.commit,
+        **_common(status),
+    }
+    if status.stages:
+        document["stages"] = [
+            {
+                "stage": stage.stage,
+                "task": stage.task,
+                "attempt": stage.attempt,
+                "exit_code": stage.exit_code,
+                **_common(stage),
+            }
+            for stage in status.stages
+        ]
+    return document
+
+
+def _common(status: RunStatus | StageStatus) -> dict[str, Any]:
+    return {
+        "phase": status.phase.value,
+        "started": status.started.isoformat() if status.started else None,
+        "finished": status.finished.isoformat() if status.finished else None,
+        "reason": status.reason or None,
+    }
+
+
+def _event(stage: StageStatus) -> str:
+    words = click.style(stage.phase.value, fg=PHASE_COLOURS[stage.phase.value])
+    if stage.attempt > 1:
+        words += f" (attempt {stage.attempt})"
+    return f"{words}: {'; '.join(stage.reason.splitlines())}" if stage.reason else words
