@@ -1,0 +1,51 @@
+"""The entry point: checks, compiles and connects."""
+
+from __future__ import annotations
+
+from bodywork_argo.backend import Compiled, EngineVersion, Runtime
+from bodywork_argo.cluster import Cluster, ClusterFactory
+from bodywork_argo.errors import Problem
+from bodywork_argo.plan import Plan
+from bodywork_argo_adapters.argo import needs
+from bodywork_argo_adapters.argo.checks import check
+
+
+class ArgoBackend:
+    """Stages as pods of an Argo Workflow; needs Argo Workflows 3.6 or later in the cluster."""
+
+    name = "argo"
+    title = "Argo Workflows"
+    oldest = ".".join(str(number) for number in needs.OLDEST)
+    needs = needs.ARGO_NEEDS
+
+    def __init__(self, version: str | None = None) -> None:
+        """Take the version of bodywork-argo that is written into documents; None looks it up."""
+        self._version = version
+
+    def check(self, plan: Plan) -> tuple[Problem, ...]:
+        """Refuse services, revisions unknown before the run, and what Argo would substitute."""
+        return check(plan)
+
+    def compile(self, plan: Plan, run_name: str | None) -> Compiled:
+        """Return one Workflow."""
+        # The models of hera take longer to import than all the rest.
+        from bodywork_argo_adapters.argo.workflow import to_document
+
+        document = to_document(plan, run_name, self._version or _installed_version())
+        return Compiled(backend=self.name, run_name=run_name, documents=(document,))
+
+    def runtime(self, cluster: ClusterFactory) -> Runtime:
+        """Return a connection to Argo; the cluster is asked for when it is used."""
+        from bodywork_argo_adapters.argo.runtime import ArgoRuntime
+
+        return ArgoRuntime(cluster)
+
+    def installed(self, cluster: Cluster) -> EngineVersion | None:
+        """Return the version of Argo Workflows that the cluster has, as far as it can be told."""
+        return needs.installed(cluster)
+
+
+def _installed_version() -> str:
+    from importlib.metadata import version
+
+    return version("bodywork-argo")
