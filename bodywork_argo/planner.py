@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from bodywork_argo.forges import host_keys
 from bodywork_argo.names import LABEL_LIMIT, dns_label, stage_label, variable_part
 from bodywork_argo.plan import (
     Accounts,
@@ -271,6 +272,7 @@ def _git_access(repository: str | None, options: PlanOptions) -> GitAccess:
         secret = options.git_secret or SSH_SECRET
         keys = (SSH_KEY, "BODYWORK_GIT_KNOWN_HOSTS")
     return GitAccess(
+        host_keys=host_keys(repository),
         env=tuple(SecretEnv(name=key, secret=secret, key=key, optional=True) for key in keys),
         image=options.git_image,
     )

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from bodywork_argo.access import EXECUTOR_ACCOUNT, EXECUTOR_TOKEN, STAGE_ACCOUNT, Grant
+from bodywork_argo.access import (
+    EXECUTOR_ACCOUNT,
+    EXECUTOR_TOKEN,
+    STAGE_ACCOUNT,
+    SUBMITTER_GRANTS,
+    Grant,
+)
 from bodywork_argo.backend import Backend, InCluster
 from bodywork_argo.cluster import Cluster, Resource
 from bodywork_argo.errors import EngineError, Forbidden, Problem, Unreachable
@@ -131,7 +137,8 @@ def _engine(backend: InCluster, cluster: Cluster) -> Check:
 
 
 def _rights(backend: InCluster, cluster: Cluster, *, thorough: bool) -> Check:
-    grants = backend.needs.submitter if thorough else _first_of(backend.needs.submitter)
+    grants = backend.needs.submitter
+    grants = (*grants, *SUBMITTER_GRANTS) if thorough else _first_of(grants)
     missing = [
         (verb, grant.group, resource)
         for grant in grants

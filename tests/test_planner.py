@@ -365,6 +365,12 @@ def test_the_address_tells_which_secret_opens_the_repository(
     assert {env.secret for env in git_of(repository, secret="mine").env} == {"mine"}
 
 
+def test_prepare_is_told_the_host_keys_of_public_forges() -> None:
+    assert git_of("git@github.com:team/models.git").host_keys[0].startswith("github.com ssh-")
+    assert git_of("git@git.example.org:team/models.git").host_keys == ()
+    assert git_of("https://github.com/team/models.git").host_keys == ()
+
+
 @pytest.mark.parametrize("repository", ["/srv/repository", "file:///srv/repository", None])
 def test_a_repository_that_pods_open_by_themselves_needs_no_secret(repository: str | None) -> None:
     assert git_of(repository, image="git:1") == GitAccess(image="git:1")

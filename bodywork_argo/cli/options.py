@@ -79,6 +79,12 @@ connection = _all(
 )
 """How the cluster is reached; `cluster_of` reads them."""
 
+service_account = click.option(
+    "--service-account",
+    metavar="NAME",
+    help="Account of the stages, its token included, in place of those that `setup` makes.",
+)
+
 run_name = click.argument("run_name", metavar="RUN")
 
 

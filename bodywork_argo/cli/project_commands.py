@@ -18,6 +18,7 @@ from bodywork_argo.cli.options import (
     pods,
     repository,
     s,
+    service_account,
 )
 
 
@@ -91,16 +92,30 @@ def graph(output: str, **words: Any) -> None:
 @one_file
 @pods
 @namespace
+@service_account
 @engine("local")
 @click.option("--run-name", metavar="NAME", help="Name of the run; default: the engine makes one.")
-def compile_(backend_name: str, run_name: str | None, **words: Any) -> None:
-    """Print the documents that an engine would be sent, as YAML."""
+def compile_(
+    backend_name: str, run_name: str | None, service_account: str | None, **words: Any
+) -> None:
+    """Print the documents that an engine would be sent, as YAML.
+
+    No cluster is asked: stages get the accounts that `setup` makes, unless another is named.
+    """
+    from bodywork_argo.access import EXECUTOR_ACCOUNT, STAGE_ACCOUNT
+    from bodywork_argo.backend import InCluster
     from bodywork_argo.deploy import compile_for
     from bodywork_argo.manifests import to_yaml
+    from bodywork_argo.plan import Accounts
     from bodywork_argo.terminal import Terminal
 
     terminal = Terminal()
     backend = backend_of(backend_name)
+    if isinstance(backend, InCluster):
+        words["published"] = words["file"] is None
+        words["accounts"] = Accounts(stage=STAGE_ACCOUNT, executor=EXECUTOR_ACCOUNT)
+        if service_account is not None:
+            words["accounts"] = Accounts(stage=service_account)
     planned = planned_of(terminal, **words)
     compiled, notes = compile_for(backend, planned, run_name)
     terminal.problems(notes)

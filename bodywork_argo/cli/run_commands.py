@@ -18,6 +18,7 @@ from bodywork_argo.cli.options import (
     pods,
     repository,
     run_name,
+    service_account,
 )
 from bodywork_argo.errors import PipelineFailed
 
@@ -71,11 +72,7 @@ def run(backend_name: str, keep_services: bool, **words: Any) -> None:
     envvar="BODYWORK_SECRETS_NAMESPACE",
     help="Where groups of secrets are kept.",
 )
-@click.option(
-    "--service-account",
-    metavar="NAME",
-    help="Account of the stages, its token included, in place of those that `setup` makes.",
-)
+@service_account
 @click.option(
     "--require-no-token", is_flag=True, help="Refuse unless stages hold no token of the API."
 )
