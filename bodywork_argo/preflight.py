@@ -6,6 +6,7 @@ be missed. Values of the stages' secrets are never read.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -18,10 +19,11 @@ from bodywork_argo.access import (
 )
 from bodywork_argo.backend import Backend, InCluster
 from bodywork_argo.cluster import Cluster, Resource
-from bodywork_argo.errors import EngineError, Forbidden, Problem, Unreachable
+from bodywork_argo.errors import EngineError, Forbidden, GitError, Problem, Unreachable
 from bodywork_argo.plan import Accounts, Plan
+from bodywork_argo.planner import SSH_KEY
+from bodywork_argo.repo import check_access, is_url
 from bodywork_argo.secret_groups import missing_secrets
-from bodywork_argo.ssh_keys import check_repository_access
 
 NAMESPACE = Resource(api_version="v1", kind="Namespace")
 SERVICE_ACCOUNT = Resource(api_version="v1", kind="ServiceAccount")
@@ -184,12 +186,39 @@ def _accounts(cluster: Cluster, plan: Plan | None) -> Check:
 
 
 def _repository(plan: Plan, cluster: Cluster) -> Check:
+    """See whether what pods are given opens the repository, from here."""
     address = plan.source.repository
-    if address is None:
-        return Check(name="repository", found="named at each run")
-    problem = check_repository_access(plan, cluster)
-    found = f"{address} opens with what pods are given"
-    return Check(name="repository", found=found, problems=(problem,) if problem else ())
+    if address is None or not is_url(address):
+        return Check(name="repository", found="opened by each pod by itself")
+    try:
+        given = _git_secrets(plan, cluster)
+    except Forbidden as error:
+        what = f"nobody can tell whether pods may fetch {address}: {error}"
+        remedy = "ask for the right to get secrets, or check it yourself"
+        return Check(name="repository", problems=(_warning("repository", what, remedy),))
+    if plan.git.env and plan.git.env[0].name == SSH_KEY and SSH_KEY not in given:
+        secret = plan.git.env[0].secret
+        return _failed(
+            "repository",
+            f"pods have no key for {address}: secret {secret} with the key {SSH_KEY} is missing",
+            f"`kubectl -n {cluster.namespace} create secret generic {secret} "
+            f"--from-file={SSH_KEY}=FILE --from-file=BODYWORK_GIT_KNOWN_HOSTS=KNOWN_HOSTS_FILE`",
+        )
+    try:
+        check_access(address, given, plan.git.host_keys)
+    except GitError as error:
+        return _failed("repository", f"with what pods are given: {error}", "mend the secret")
+    return Check(name="repository", found=f"{address} opens with what pods are given")
+
+
+def _git_secrets(plan: Plan, cluster: Cluster) -> dict[str, str]:
+    """Read the key or token that prepare will get; it goes to git alone."""
+    given = {}
+    for env in plan.git.env:
+        secret = cluster.get(SECRET, env.secret) or {}
+        if env.key in secret.get("data", {}):
+            given[env.name] = base64.b64decode(secret["data"][env.key]).decode("utf-8", "replace")
+    return given
 
 
 def _failed(check: str, what: str, remedy: str) -> Check:
