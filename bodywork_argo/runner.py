@@ -818,7 +818,7 @@ def execute(options: Options) -> NoReturn:
         name, _, value = pair.partition("=")
         env[name] = decode64(value)
     if options.text("failure-stage"):
-        message = failure_message(env.pop("BODYWORK_FAILURES", ""))
+        message = failure_message(env.pop("BODYWORK_FAILURES", ""), env.pop("BODYWORK_STAGES", ""))
         env["EXCEPTION_MESSAGE"] = os.fsdecode(message.encode("utf-8", "replace"))
     command = [workspace.python, module, *options.all("arg")]
     if module.endswith(".ipynb"):
@@ -853,39 +853,77 @@ def joined(path: str, rest: str | None) -> str:
     return path + os.pathsep + rest if rest else path
 
 
-def failure_message(text: str) -> str:
-    """Return the EXCEPTION_MESSAGE for the JSON list of failures, or the text if it is none."""
+def failure_message(text: str, stages: str = "") -> str:
+    """Return the EXCEPTION_MESSAGE for the failures that a backend tells.
+
+    They are a JSON list, or nodes of an Argo Workflow in base64; then `stages` is the JSON list of
+    [task, stage] for stages that their author calls otherwise. What is neither is passed on.
+    """
+    import binascii
     import json
 
+    if text.startswith("{" * 2):  # no such text may stand in this file
+        return NOT_TOLD
     try:
-        return exception_message(json.loads(text))
+        if text.startswith("["):
+            return exception_message(json.loads(text))
+        told = json.loads(binascii.a2b_base64(text).decode("utf-8"))
+        names = dict(json.loads(stages or "[]"))
+        nodes = [argo_failure(each, names) for each in told["nodes"]]
+        return exception_message(nodes, told["total"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return cut(text.replace("\0", ""), MESSAGE_BYTES)
 
 
-def exception_message(failures: list[dict[str, Any]]) -> str:
+NOT_TOLD = "a stage failed; Argo could not tell which"  # it left its expression as it was
+
+
+def argo_failure(node: Mapping[str, str], stages: Mapping[str, str]) -> dict[str, Any]:
+    """Return the failure that a node of an Argo Workflow tells of, in our own words.
+
+    >>> argo_failure({"name": "a-1(0)", "message": "main: Error (exit code 3)"}, {"a-1": "a_1"})
+    {'stage': 'a_1', 'exit_code': 3, 'reason': ''}
+    """
+    import re
+
+    task = node["name"].partition("(")[0]
+    exit_code, reason = None, node["message"].rstrip("\ufffd")  # half a character, if it was cut
+    pattern = r"(?s)(?:(main|prepare|fetch): )?(\w+) \(exit code (\d+)\)(?:: (.*))?"
+    found = re.fullmatch(pattern, reason)
+    if found:
+        container, cause, code, reason = found.groups("")
+        if container in ("main", ""):  # what ran before was ours: the module never started
+            exit_code = int(code)
+        if cause != "Error":
+            reason = cause + ": " * bool(reason) + reason
+    elif reason.startswith(("workflow shutdown", "Stopped with strategy")):
+        reason = "stopped"
+    return {"stage": stages.get(task, task), "exit_code": exit_code, "reason": reason}
+
+
+def exception_message(failures: list[dict[str, Any]], total: int = 0) -> str:
     """Say which stages failed and why, in at most 32 KiB: the text of EXCEPTION_MESSAGE.
 
     A failure is {"stage": str, "exit_code": int or None, "reason": str or None}; of several
-    attempts of a stage the last counts.
+    attempts of a stage the last counts. `total` is how many failed if not all of them are told.
 
     >>> print(exception_message([{"stage": "train", "exit_code": 3, "reason": None}]))
     1 stage failed: train
     train: exit code 3
     """
     last = {str(each["stage"]).replace("\0", ""): each for each in failures}
-    names = ", ".join(list(last)[:20]) + (
-        f" ... and {len(last) - 20} more" if len(last) > 20 else ""
-    )
-    lines = [cut(f"{len(last)} stage{'s'[len(last) == 1 :]} failed: {names}", MESSAGE_BYTES // 4)]
+    total = max(total, len(last))
+    names = ", ".join(list(last)[:20]) + (f" ... and {total - 20} more" if total > 20 else "")
+    lines = [cut(f"{total} stage{'s'[total == 1 :]} failed: {names}", MESSAGE_BYTES // 4)]
     left = MESSAGE_BYTES - len(lines[0].encode()) - 40  # for the last line
     for stage, failure in last.items():
         line = cut(f"{stage}: {failure_text(failure)}", MESSAGE_BYTES // 4)
         left -= len(line.encode()) + 1
         if left < 0:
-            return "\n".join([*lines, f"... and {len(last) - len(lines) + 1} more"])
+            break
         lines.append(line)
-    return "\n".join(lines)
+    more = total - (len(lines) - 1)
+    return "\n".join([*lines, f"... and {more} more"] if more else lines)
 
 
 def failure_text(failure: Mapping[str, Any]) -> str:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodywork_argo.runner import MESSAGE_BYTES, exception_message, failure_message
+from bodywork_argo.runner import (
+    MESSAGE_BYTES,
+    NOT_TOLD,
+    argo_failure,
+    exception_message,
+    failure_message,
+)
 
 
 def failure(stage: str, code: int | None = None, reason: str | None = None) -> dict[str, Any]:
@@ -71,6 +80,69 @@ def test_what_is_not_json_is_passed_on_up_to_the_limit() -> None:
 def test_json_of_another_shape_is_passed_on() -> None:
     for text in ('{"a": 1}', "[1]", '[{"name": "x"}]', "3", "null"):
         assert failure_message(text) == text
+
+
+def argo(total: int, *nodes: tuple[str, str]) -> str:
+    """Write failures as the exit handler of an Argo Workflow does."""
+    told = {"total": total, "nodes": [{"name": name, "message": text} for name, text in nodes]}
+    return base64.b64encode(json.dumps(told, ensure_ascii=False).encode()).decode()
+
+
+def test_nodes_of_argo_are_told_in_the_same_words() -> None:
+    text = argo(
+        2,
+        ("bad", "main: Error (exit code 3)"),
+        ("slow(1)", "main: Error (exit code 143): time limit of 1 s exceeded"),
+    )
+    assert failure_message(text).splitlines() == [
+        "2 stages failed: bad, slow",
+        "bad: exit code 3",
+        "slow: time limit of 1 s exceeded (exit code 143)",
+    ]
+
+
+def test_a_stage_of_argo_is_called_as_its_author_calls_it() -> None:
+    text = argo(1, ("stage-1", "main: Error (exit code 3)"))
+    assert failure_message(text, '[["stage-1","stage_1"]]').startswith("1 stage failed: stage_1\n")
+
+
+def test_failures_that_argo_left_out_are_counted() -> None:
+    text = argo(300, *((f"s{number}", "main: Error (exit code 3)") for number in range(100)))
+    lines = failure_message(text).splitlines()
+    assert lines[0].startswith("300 stages failed: s0, s1,")
+    assert lines[0].endswith("s19 ... and 280 more")
+    assert (len(lines), lines[-1]) == (102, "... and 200 more")
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "reason"),
+    [
+        ("main: Error (exit code 3)", 3, ""),
+        ("Error (exit code 3)", 3, ""),
+        ("main: OOMKilled (exit code 137)", 137, "OOMKilled"),
+        ("main: Error (exit code 1): a: b\nc", 1, "a: b\nc"),
+        ("prepare: Error (exit code 1): no git", None, "no git"),
+        ("fetch: OOMKilled (exit code 137): no git", None, "OOMKilled: no git"),
+        ("wait: Error (exit code 64): killed", None, "wait: Error (exit code 64): killed"),
+        ("workflow shutdown with strategy:  Stop", None, "stopped"),
+        ("Stopped with strategy 'Stop'", None, "stopped"),
+        ("pod deleted", None, "pod deleted"),
+        ("cut in a charact\ufffd", None, "cut in a charact"),
+        ("", None, ""),
+    ],
+)
+def test_what_argo_says_of_a_node_is_read(message: str, code: int | None, reason: str) -> None:
+    found = argo_failure({"name": "a", "message": message}, {})
+    assert found == {"stage": "a", "exit_code": code, "reason": reason}
+
+
+def test_an_expression_that_argo_left_as_it_was_is_not_shown() -> None:
+    assert failure_message("{{=toBase64(x)}}") == NOT_TOLD
+
+
+@pytest.mark.parametrize("text", [argo(1)[:-3], base64.b64encode(b"{}").decode(), "AAAA"])
+def test_what_is_no_list_of_nodes_is_passed_on(text: str) -> None:
+    assert failure_message(text) == text
 
 
 failures = st.lists(
