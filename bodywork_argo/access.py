@@ -18,7 +18,7 @@ from typing import Literal
 
 from bodywork_argo.errors import UsageError
 from bodywork_argo.manifests import Manifest
-from bodywork_argo.names import dns_label
+from bodywork_argo.names import MANAGED_BY, MANAGED_BY_LABEL, dns_label
 
 STAGE_ACCOUNT = "bodywork-argo-stage"
 EXECUTOR_ACCOUNT = "bodywork-argo-executor"
@@ -118,7 +118,8 @@ SECRETS_GRANTS = (
 )
 """What keeping a group's secrets, and their copies where runs find them, takes."""
 
-GROUPS_READER_GRANTS = (Grant(group="", resources=("secrets",), verbs=("get", "list")),)
+GROUPS_READER_GRANTS = (Grant(group="", resources=("secrets",), verbs=("get",)),)
+"""What copying the secrets of a group takes where they are kept."""
 
 
 def parse_subject(text: str) -> Subject:
@@ -248,12 +249,12 @@ def _place(document: Manifest) -> int:
 
 
 def _metadata(name: str, component: str, namespace: str) -> Manifest:
-    labels = {"app.kubernetes.io/managed-by": "bodywork-argo", COMPONENT: component}
+    labels = {MANAGED_BY_LABEL: MANAGED_BY, COMPONENT: component}
     return {"name": name, "namespace": namespace, "labels": labels}
 
 
 def _namespace(name: str) -> Manifest:
-    labels = {"app.kubernetes.io/managed-by": "bodywork-argo"}
+    labels = {MANAGED_BY_LABEL: MANAGED_BY}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 

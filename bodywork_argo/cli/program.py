@@ -29,6 +29,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _MODULES = {
     "project_commands": ("validate", "plan", "graph", "compile", "backends", "version"),
     "doctor_commands": ("doctor",),
+    "setup_commands": ("setup",),
     "run_commands": (
         *("run", "submit", "watch", "logs", "status", "list", "stop", "terminate", "delete"),
     ),

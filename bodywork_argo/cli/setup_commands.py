@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--secrets-namespace",
     metavar="NAME",
+    envvar="BODYWORK_SECRETS_NAMESPACE",
     help="Where groups of secrets are kept; default: bodywork-argo-secrets.",
 )
 @click.option("--apply", is_flag=True, help="Send it to the cluster instead of printing it.")
@@ -69,12 +70,14 @@ def setup(
     """
     from bodywork_argo.access import SECRETS_NAMESPACE, access_manifests, parse_subject
     from bodywork_argo.manifests import to_yaml
+    from bodywork_argo.names import dns_label
     from bodywork_argo.terminal import Terminal
 
     if dry_run and not apply:
         raise UsageError("--dry-run needs --apply: without it nothing is sent")
-    if secrets_namespace and not secret_groups:
-        raise UsageError("--secrets-namespace needs --secret-groups")
+    for name in (namespace, secrets_namespace):
+        if name and dns_label(name) != name:
+            raise UsageError(f"no namespace is called {name!r}")
     subjects = [parse_subject(bind) for bind in binds]
     needs = [_needs_of(name) for name in dict.fromkeys(backend_names)]
     factory = cluster_of(kubeconfig, context, namespace)

@@ -1,0 +1,112 @@
+"""Sending documents that stay, such as accounts and roles, and what each of them changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from bodywork_argo.cluster import Cluster, Resource
+from bodywork_argo.errors import Forbidden
+from bodywork_argo.manifests import Manifest
+
+_NAMESPACE = Resource(api_version="v1", kind="Namespace")
+
+
+class Outcome(Enum):
+    """What came of applying one document."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FORBIDDEN = "forbidden"
+    UNCHECKED = "not checked, since its namespace is not there yet"
+    """In a dry run alone: the server looks into no namespace that does not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """One document and what came of it."""
+
+    kind: str
+    name: str
+    namespace: str
+    outcome: Outcome
+    reason: str = ""
+    """What is missing, when it was forbidden."""
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {place}: {self.outcome.value}"
+
+
+def provision(
+    cluster: Cluster, documents: Iterable[Manifest], *, dry_run: bool = False
+) -> Iterator[Applied]:
+    """Apply each document in turn and yield what came of it; one that is forbidden ends nothing.
+
+    A namespace that exists is left as it is, since it is not ours. Nothing is ever deleted.
+    """
+    planned: set[str] = set()
+    for document in documents:
+        metadata = document["metadata"]
+        namespace = metadata.get("namespace", "")
+        reason = ""
+        try:
+            if document["kind"] == "Namespace":
+                outcome = _make_namespace(cluster, document, dry_run=dry_run)
+                if dry_run and outcome is Outcome.CREATED:
+                    planned.add(metadata["name"])
+            elif namespace in planned:
+                outcome = Outcome.UNCHECKED
+            else:
+                outcome = _apply(cluster.within(namespace), document, dry_run=dry_run)
+        except Forbidden as error:
+            outcome, reason = Outcome.FORBIDDEN, str(error)
+        yield Applied(
+            kind=document["kind"],
+            name=metadata["name"],
+            namespace=namespace,
+            outcome=outcome,
+            reason=reason,
+        )
+
+
+def missing_namespaces(cluster: Cluster, documents: Iterable[Manifest]) -> tuple[str, ...]:
+    """Return the namespaces that the documents name and neither bring nor find.
+
+    Where we may not look, none is missed.
+    """
+    wanted: dict[str, None] = {}
+    brought = set()
+    for document in documents:
+        if document["kind"] == "Namespace":
+            brought.add(document["metadata"]["name"])
+        else:
+            wanted[document["metadata"]["namespace"]] = None
+    return tuple(name for name in wanted if name not in brought and not _may_exist(cluster, name))
+
+
+def _may_exist(cluster: Cluster, namespace: str) -> bool:
+    try:
+        return cluster.get(_NAMESPACE, namespace, metadata_only=True) is not None
+    except Forbidden:
+        return True
+
+
+def _make_namespace(cluster: Cluster, document: Manifest, *, dry_run: bool) -> Outcome:
+    if cluster.get(_NAMESPACE, document["metadata"]["name"], metadata_only=True) is not None:
+        return Outcome.UNCHANGED
+    cluster.create(document, dry_run=dry_run)
+    return Outcome.CREATED
+
+
+def _apply(cluster: Cluster, document: Manifest, *, dry_run: bool) -> Outcome:
+    """Apply; an object that comes back in the version it had before was not changed."""
+    resource = Resource(api_version=document["apiVersion"], kind=document["kind"])
+    before = cluster.get(resource, document["metadata"]["name"], metadata_only=True)
+    after = cluster.apply(document, dry_run=dry_run)
+    if before is None:
+        return Outcome.CREATED
+    same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+    return Outcome.UNCHANGED if same else Outcome.CHANGED
