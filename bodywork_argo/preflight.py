@@ -23,7 +23,7 @@ from bodywork_argo.errors import EngineError, Forbidden, GitError, Problem, Unre
 from bodywork_argo.plan import Accounts, Plan
 from bodywork_argo.planner import SSH_KEY
 from bodywork_argo.repo import check_access, is_url
-from bodywork_argo.secret_groups import missing_secrets
+from bodywork_argo.secret_uses import missing_secrets
 
 NAMESPACE = Resource(api_version="v1", kind="Namespace")
 SERVICE_ACCOUNT = Resource(api_version="v1", kind="ServiceAccount")

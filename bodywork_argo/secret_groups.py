@@ -1,233 +1,215 @@
-"""Secrets that stages use: which are missing, and copies of those that a group keeps elsewhere.
+"""Groups of secrets, which pipelines share.
 
-Bodywork's convention holds: a group's secrets lie in a namespace of their own, each under the name
-``GROUP-NAME`` and the label ``group``. A run gets copies of exactly those that its stages use.
+A group is Bodywork's own way to do so. It lives in one namespace, where the secret NAME of group
+GROUP is called ``GROUP-NAME`` and carries the label ``group``. Runs find copies of it in their own
+namespace, called NAME as the stages have it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
-from bodywork_argo.cluster import Cluster, Resource
-from bodywork_argo.errors import EngineError, Forbidden, Problem
+from bodywork_argo.cluster import Cluster
+from bodywork_argo.errors import AlreadyExists
 from bodywork_argo.manifests import Manifest
-from bodywork_argo.plan import Plan, SecretEnv, Task
-from bodywork_argo.spec import VolumeKind
+from bodywork_argo.names import MANAGED_BY, MANAGED_BY_LABEL, label_value
+from bodywork_argo.plan import Plan
+from bodywork_argo.secret_uses import SECRET, listed, secrets_used
 
-SECRET = Resource(api_version="v1", kind="Secret")
-GROUP = "group"
-"""Bodywork's own label."""
-COPY_OF = "bodywork-argo/copy-of"
-"""Annotation of a copy: namespace and name of its origin."""
-USED_BY = "used-by.bodywork-argo/"
-"""Begins the label of a copy that names a pipeline."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """One place where a plan names a secret."""
-
-    stage: str
-    secret: str
-    key: str | None
-    """None: the secret as a whole."""
-    where: str
-    """The key of the file that names it."""
+GROUP_LABEL = "group"
+"""Bodywork's own label of a secret that belongs to a group."""
+COPY_LABEL = "bodywork-argo/secrets-group"
+"""The group that a copy was made of; no other secret has it."""
+USED_BY_PREFIX = "used-by.bodywork-argo/"
+"""Before the name of each pipeline that uses a copy, as a label."""
+ORIGIN_ANNOTATION = "bodywork-argo/origin"
+"""Namespace and name of what a copy was made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
-    """What copying a group did, by the secrets' plain names."""
+    """What became of the copies; secrets by the names that stages know."""
 
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     pruned: tuple[str, ...] = ()
+    """Copies that are gone, since their origin is, or since no pipeline uses them any more."""
     missing: tuple[str, ...] = ()
-
-
-def secrets_used(plan: Plan) -> tuple[Use, ...]:
-    """Return every place where the stages of a plan need a secret; optional ones are left out."""
-    return tuple(use for task in plan.all_tasks() for use in _uses(task))
-
-
-def missing_secrets(plan: Plan, cluster: Cluster) -> tuple[Problem, ...]:
-    """Return which secrets or keys the stages would miss, one problem each.
-
-    Values are never read: the server sends metadata alone, and its record of who wrote which
-    field (``managedFields``) has the names of the keys.
-    """
-    problems: list[Problem] = []
-    keys: dict[str, frozenset[str] | None] = {}
-    try:
-        for use in secrets_used(plan):
-            if use.secret not in keys:
-                found = cluster.get(SECRET, use.secret, metadata_only=True)
-                keys[use.secret] = None if found is None else keys_of(found)
-            problems += _missing(use, keys[use.secret], cluster.namespace)
-    except Forbidden as error:
-        return (
-            Problem(
-                key="secrets",
-                what=f"nobody can tell whether the stages' secrets are there: {error}",
-                remedy="ask for the right to get secrets, or check them yourself",
-                severity="warning",
-            ),
-        )
-    return tuple(problems)
-
-
-def keys_of(secret: Manifest) -> frozenset[str]:
-    """Return the names of a secret's keys as its metadata tells them; none when it does not."""
-    return frozenset(
-        key.removeprefix("f:")
-        for entry in secret["metadata"].get("managedFields", ())
-        for part in ("f:data", "f:stringData")
-        for key in entry.get("fieldsV1", {}).get(part, ())
-        if key.startswith("f:")
-    )
+    """What stages can't do without and neither the group nor the target has."""
 
 
 def sync_group(group: str, plan: Plan, *, source: Cluster, target: Cluster) -> Synced:
-    """Copy the secrets that the stages use from a group to the run's namespace.
+    """Bring the secrets of a group that the plan's stages use to where its runs find them.
 
-    A copy whose origin is gone is deleted. One that this pipeline no longer uses loses its mark,
-    and is deleted when no pipeline is left. A secret that is not a copy of this group is kept, and
-    the stages use it as it is, unless the group has one of that name, too.
+    `source` is the namespace of the groups. Copies are refreshed, each carries the pipelines that
+    use it, and one that none uses, or whose origin is gone, is removed. Two pipelines that take up
+    and give up one secret at the same moment can lose the copy; the next run brings it back.
 
     Raises:
-        EngineError: a secret of the group would take the place of one that is not its copy.
+        EngineError: a secret of that name is there that is no copy of this group's; nothing is
+            changed then.
     """
-    wanted = {use.secret for use in secrets_used(plan)}
-    done: dict[str, list[str]] = {}
-    for name in sorted(wanted):
-        outcome = _copy(group, name, plan.name, source, target)
-        done.setdefault(outcome, []).append(name)
-    done["pruned"] = [*done.get("pruned", ()), *_prune(group, plan.name, wanted, target)]
-    return Synced(**{outcome: tuple(names) for outcome, names in done.items()})
+    sync = _Sync(group, plan, source, target)
+    sync.look()
+    sync.bring()
+    sync.prune()
+    return sync.outcome()
 
 
-def _uses(task: Task) -> Iterator[Use]:
-    place = f"stages.{task.stage}"
-    for env, where in ((task.container.env, "secrets"), (task.container.prepare_env, "install")):
-        for each in env:
-            if isinstance(each, SecretEnv) and not each.optional:
-                key = f"{place}.secrets.{each.name}"
-                if where == "install":
-                    key = f"{place}.kubernetes.install.index_secret"
-                yield Use(stage=task.stage, secret=each.secret, key=each.key, where=key)
-    for volume in task.pod.volumes:
-        if volume.kind is VolumeKind.SECRET:
-            where = f"{place}.kubernetes.volumes"
-            yield Use(stage=task.stage, secret=volume.source, key=None, where=where)
-    for name in task.pod.image_pull_secrets:
-        where = f"{place}.kubernetes.image_pull_secrets"
-        yield Use(stage=task.stage, secret=name, key=None, where=where)
+class _Sync:
+    """One call of `sync_group`."""
 
+    def __init__(self, group: str, plan: Plan, source: Cluster, target: Cluster) -> None:
+        self._group = group
+        self._source = source
+        self._target = target
+        self._used_by = f"{USED_BY_PREFIX}{plan.name}"
+        self._wanted = secrets_used(plan)
+        self._origins: dict[str, Manifest] = {}
+        self._present: dict[str, Manifest | None] = {}
+        self._done: dict[str, list[str]] = {}
 
-def _missing(use: Use, keys: frozenset[str] | None, namespace: str) -> Iterator[Problem]:
-    key = f" with the key {use.key}" if use.key else ""
-    option = f"--from-literal={use.key}=VALUE" if use.key else "..."
-    if keys is None:
-        yield Problem(
-            key=use.where,
-            what=f"there is no secret {use.secret} in namespace {namespace}",
-            remedy=f"create it{key}: `kubectl -n {namespace} create secret generic {use.secret} "
-            f"{option}`",
+    def look(self) -> None:
+        """Read the origins and what is in their place; refuse before anything is changed."""
+        for name in self._wanted:
+            origin = self._source.get(SECRET, f"{self._group}-{name}")
+            if self._of_group(origin):
+                self._origins[name] = origin
+                self._present[name] = self._target.get(SECRET, name)
+        foreign = [name for name, found in self._present.items() if found and not self._ours(found)]
+        if foreign:
+            raise self._refusal(foreign)
+
+    def bring(self) -> None:
+        """Make and refresh the copies."""
+        for name, origin in self._origins.items():
+            self._told(self._copy(self._document(name, origin), self._present[name]), name)
+
+    def prune(self) -> None:
+        """Give up what this pipeline no longer uses; remove what has no user or no origin."""
+        labels = {MANAGED_BY_LABEL: MANAGED_BY, COPY_LABEL: label_value(self._group)}
+        for copy in self._target.list(SECRET, labels, metadata_only=True):
+            name = copy["metadata"]["name"]
+            annotations = copy["metadata"].get("annotations") or {}
+            from_here = annotations.get(ORIGIN_ANNOTATION) == self._origin(name)
+            if name in self._origins or not from_here:
+                continue
+            over = self._orphaned(name) or (self._used_by in _labels(copy) and self._released(name))
+            if over and self._target.delete(SECRET, name):
+                self._told("pruned", name)
+
+    def outcome(self) -> Synced:
+        """Return what was done; look for what neither the group nor the target has."""
+        missing = tuple(
+            name
+            for name, keys in self._wanted.items()
+            if name not in self._origins
+            and not all(use.optional for use in keys.values())
+            and self._target.get(SECRET, name, metadata_only=True) is None
         )
-    elif use.key and keys and use.key not in keys:
-        yield Problem(
-            key=use.where,
-            what=f"secret {use.secret} in namespace {namespace} has no key {use.key}",
-            remedy=f"add the key {use.key} to it",
-        )
-    elif use.key and not keys:
-        yield Problem(
-            key=use.where,
-            what=f"the keys of secret {use.secret} can't be told without reading its values",
-            remedy=f"make sure that it has the key {use.key}",
-            severity="warning",
+        return Synced(missing=missing, **{what: tuple(them) for what, them in self._done.items()})
+
+    def _told(self, what: str, name: str) -> None:
+        self._done.setdefault(what, []).append(name)
+
+    def _origin(self, name: str) -> str:
+        return f"{self._source.namespace}/{self._group}-{name}"
+
+    def _of_group(self, origin: Manifest | None) -> TypeGuard[Manifest]:
+        """Tell whether it is there and in the group: ``a-b-c`` may be b-c of a, or c of a-b."""
+        return origin is not None and _labels(origin).get(GROUP_LABEL) == label_value(self._group)
+
+    def _ours(self, found: Manifest) -> bool:
+        labels, group = _labels(found), label_value(self._group)
+        return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and labels.get(COPY_LABEL) == group
+
+    def _refusal(self, foreign: list[str]) -> AlreadyExists:
+        return AlreadyExists(
+            f"{listed('secret', foreign)} in namespace {self._target.namespace} would be replaced "
+            f"by the secrets of group {self._group}, but did not come from there: delete what is "
+            f"there, give it another name in the group and in the stages, or use another namespace"
         )
 
+    def _document(self, name: str, origin: Manifest) -> Manifest:
+        group = label_value(self._group)
+        labels = {GROUP_LABEL: group, COPY_LABEL: group, self._used_by: "true"}
+        document = secret_manifest(name, origin.get("data") or {}, origin.get("type"), labels)
+        document["metadata"]["annotations"] = {ORIGIN_ANNOTATION: self._origin(name)}
+        return document
 
-def _copy(group: str, name: str, pipeline: str, source: Cluster, target: Cluster) -> str:
-    """Make, refresh or remove one copy; return which."""
-    origin = source.get(SECRET, f"{group}-{name}")
-    there = target.get(SECRET, name)
-    if origin is None or _labels(origin).get(GROUP) != group:
-        if there is None or not _is_copy(there, group):
-            return "missing" if there is None else "unchanged"
-        target.delete(SECRET, name)
-        return "pruned"
-    if there is not None and not _is_copy(there, group):
-        raise EngineError(
-            f"secret {name} in namespace {target.namespace} is not a copy from group {group}, so "
-            f"it is left as it is: delete or rename it, or take {name} out of the group"
-        )
-    copy = _document(group, name, pipeline, origin, there)
-    copy["metadata"]["annotations"] = {COPY_OF: f"{source.namespace}/{group}-{name}"}
-    if there is not None and _same(there, copy):
+    def _copy(self, document: Manifest, present: Manifest | None) -> str:
+        """Make the copy as it should be; return what that took."""
+        name = document["metadata"]["name"]
+        if present is None:
+            try:
+                self._target.create(document)
+                return "created"
+            except AlreadyExists:  # another run brings it at this moment, or our answer was lost
+                present = self._target.get(SECRET, name)
+                if present is None or not self._ours(present):
+                    raise self._refusal([name]) from None
+        if not same_content(present, document):
+            replace_secret(self._target, present, document)
+            return "updated"
+        if self._used_by not in _labels(present):
+            labels = document["metadata"]["labels"]
+            self._target.patch(SECRET, name, {"metadata": {"labels": labels}})
         return "unchanged"
-    if there is None:
-        target.create(copy)
-        return "created"
-    gone = {key: None for key in there.get("data", {}) if key not in copy["data"]}
-    target.patch(SECRET, name, {**copy, "data": {**copy["data"], **gone}})
-    return "updated"
+
+    def _orphaned(self, name: str) -> bool:
+        if name in self._wanted:
+            return True
+        origin = self._source.get(SECRET, f"{self._group}-{name}", metadata_only=True)
+        return not self._of_group(origin)
+
+    def _released(self, name: str) -> bool:
+        """Give a copy up; return whether nobody is left who uses it."""
+        left = self._target.patch(SECRET, name, {"metadata": {"labels": {self._used_by: None}}})
+        return left is not None and not any(
+            label.startswith(USED_BY_PREFIX) for label in _labels(left)
+        )
 
 
-def _document(
-    group: str, name: str, pipeline: str, origin: Manifest, there: Manifest | None
+def secret_manifest(
+    name: str, data: Mapping[str, str], kind: str | None, labels: Mapping[str, str]
 ) -> Manifest:
-    users = {key: "true" for key in _labels(there) if key.startswith(USED_BY)}
-    labels = {
-        "app.kubernetes.io/managed-by": "bodywork-argo",
-        GROUP: group,
-        **users,
-        f"{USED_BY}{pipeline}": "true",
-    }
+    """Return a Secret of ours; `data` are values in base64, `kind` is its type."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "labels": labels},
-        "type": origin.get("type", "Opaque"),
-        "data": dict(origin.get("data", {})),
+        "metadata": {"name": name, "labels": {MANAGED_BY_LABEL: MANAGED_BY, **labels}},
+        "type": kind or "Opaque",
+        "data": dict(data),
     }
 
 
-def _prune(group: str, pipeline: str, wanted: set[str], target: Cluster) -> Iterator[str]:
-    """Take this pipeline's mark from copies that it no longer uses; yield those that went."""
-    mark = f"{USED_BY}{pipeline}"
-    for copy in target.list(SECRET, {GROUP: group, mark: "true"}, metadata_only=True):
-        name = copy["metadata"]["name"]
-        if name in wanted or not _is_copy(copy, group):
-            continue
-        if any(key.startswith(USED_BY) and key != mark for key in _labels(copy)):
-            target.patch(SECRET, name, {"metadata": {"labels": {mark: None}}})
-        else:
-            target.delete(SECRET, name)
-            yield name
-
-
-def _is_copy(secret: Manifest, group: str) -> bool:
-    labels = _labels(secret)
-    ours = labels.get("app.kubernetes.io/managed-by") == "bodywork-argo"
-    return ours and labels.get(GROUP) == group and COPY_OF in _annotations(secret)
-
-
-def _same(there: Manifest, copy: Manifest) -> bool:
-    labels = copy["metadata"]["labels"]
+def same_content(present: Manifest, wanted: Manifest) -> bool:
+    """Return whether a Secret holds what it should."""
     return bool(
-        there.get("data", {}) == copy["data"]
-        and {key: _labels(there).get(key) for key in labels} == labels
-        and _annotations(there).get(COPY_OF) == copy["metadata"]["annotations"][COPY_OF]
+        (present.get("data") or {}) == wanted["data"] and present.get("type") == wanted["type"]
     )
 
 
-def _labels(secret: Manifest | None) -> Mapping[str, str]:
-    return (secret or {}).get("metadata", {}).get("labels") or {}
+def replace_secret(cluster: Cluster, present: Manifest, wanted: Manifest) -> None:
+    """Give a Secret another content; labels that others gave it stay.
+
+    Where Kubernetes allows no such change, it is made anew.
+    """
+    name, metadata = wanted["metadata"]["name"], dict(wanted["metadata"])
+    metadata["labels"] = {**_labels(present), **metadata["labels"]}
+    if present.get("immutable") or present.get("type") != wanted["type"]:
+        cluster.delete(SECRET, name)
+        cluster.create({**wanted, "metadata": metadata})
+        return
+    gone = dict.fromkeys((present.get("data") or {}).keys() - wanted["data"].keys())
+    changes = {"metadata": metadata, "data": {**gone, **wanted["data"]}}
+    if cluster.patch(SECRET, name, changes) is None:
+        cluster.create(wanted)
 
 
-def _annotations(secret: Manifest) -> Mapping[str, str]:
-    return secret["metadata"].get("annotations") or {}
+def _labels(found: Manifest) -> Mapping[str, str]:
+    labels: Mapping[str, str] = found["metadata"].get("labels") or {}
+    return labels
