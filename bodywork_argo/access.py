@@ -107,8 +107,9 @@ RELEASE_GRANTS = (
         resources=("ingresses",),
         verbs=("get", "list", "create", "patch", "delete"),
     ),
-    Grant(group="", resources=("events", "pods"), verbs=("list",)),
+    Grant(group="", resources=("pods",), verbs=("get", "list")),
     Grant(group="", resources=("pods/log",), verbs=("get",)),
+    Grant(group="", resources=("events",), verbs=("list",)),
     Grant(group="coordination.k8s.io", resources=("leases",), verbs=("get", "create", "patch")),
 )
 """What rolling out services, watching them and going back takes."""
