@@ -869,7 +869,7 @@ def failure_message(text: str, stages: str = "") -> str:
             return exception_message(json.loads(text))
         told = json.loads(binascii.a2b_base64(text).decode("utf-8"))
         names = dict(json.loads(stages or "[]"))
-        nodes = [argo_failure(each, names) for each in told["nodes"]]
+        nodes = [argo_failure(task, said, names) for task, said in told["nodes"]]
         return exception_message(nodes, told["total"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return cut(text.replace("\0", ""), MESSAGE_BYTES)
@@ -878,16 +878,16 @@ def failure_message(text: str, stages: str = "") -> str:
 NOT_TOLD = "a stage failed; Argo could not tell which"  # it left its expression as it was
 
 
-def argo_failure(node: Mapping[str, str], stages: Mapping[str, str]) -> dict[str, Any]:
+def argo_failure(node: str, message: str, stages: Mapping[str, str]) -> dict[str, Any]:
     """Return the failure that a node of an Argo Workflow tells of, in our own words.
 
-    >>> argo_failure({"name": "a-1(0)", "message": "main: Error (exit code 3)"}, {"a-1": "a_1"})
+    >>> argo_failure("a-1(0)", "main: Error (exit code 3)", {"a-1": "a_1"})
     {'stage': 'a_1', 'exit_code': 3, 'reason': ''}
     """
     import re
 
-    task = node["name"].partition("(")[0]
-    exit_code, reason = None, node["message"].rstrip("\ufffd")  # half a character, if it was cut
+    task = node.partition("(")[0]
+    exit_code, reason = None, message.rstrip("\ufffd")  # half a character, if it was cut
     pattern = r"(?s)(?:(main|prepare|fetch): )?(\w+) \(exit code (\d+)\)(?:: (.*))?"
     found = re.fullmatch(pattern, reason)
     if found:

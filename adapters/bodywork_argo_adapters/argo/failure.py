@@ -10,25 +10,27 @@ from bodywork_argo.plan import BatchTask, Plan
 from bodywork_argo_adapters.argo.metadata import safe_json
 from bodywork_argo_adapters.argo.pods import stage_template
 
-MOST_STAGES = 100
+MOST_STAGES = 50
 """Whose failures are told; of the others it is said how many there are."""
-MOST_BYTES = 400
-"""Of each reason. A variable of 128 KiB keeps a container from starting."""
+MOST_BYTES = 300
+"""Of each reason. A variable of 128 KiB keeps a container from starting, and in JSON and base64 a
+byte may become eight."""
 
 # `workflow.failures` is the JSON list of all nodes that failed, quoted by Go's rules, some of whose
 # escapes are none in JSON: those of DEL and of the rarest characters are dropped. A stage with
 # retries has a node for each attempt and one above them: the name of the last attempt is the
-# longest, and of those the last in the alphabet. The result travels in base64, since Argo and the
-# kubelet would substitute in it. Two closing braces in a row would end the expression.
+# longest, and of those the last in the alphabet. A node may have no time yet. The result travels in
+# base64, since Argo and the kubelet would substitute in it. Nothing here may fail: Argo leaves such
+# an expression as it is, then finds it once more inside another text, and gives up the run. It
+# ends at two closing braces, and takes a brace after a comma for something else than a mapping.
 _EXPRESSION = r"""
 let text = sprig.regexReplaceAll(
   "(\\\\[^xU])|\\\\(?:x[0-9a-f]{2}|U[0-9a-f]{8})", workflow.failures, "${1}");
-let nodes = filter(fromJSON(fromJSON(text)), not (#.templateName in NOT_STAGES));
+let nodes = filter(fromJSON(fromJSON(text)) ?? [], not (#.templateName in NOT_STAGES));
 let ends = map(values(groupBy(nodes, split(#.displayName, "(")[0])),
   last(sortBy(#, string(1000 + len(#.displayName)) + #.displayName)));
-let told = take(sortBy(ends, #.finishedAt + #.displayName), MOST_STAGES);
-toBase64(toJson({"total": len(ends), "nodes":
-  map(told, {"name": #.displayName, "message": #.message[:MOST_BYTES]} ) } ))
+let told = take(sortBy(ends, (#.finishedAt ?? "9") + #.displayName), MOST_STAGES);
+toBase64(toJson({"total": len(ends), "nodes": map(told, [#.displayName, #.message[:MOST_BYTES]])}))
 """
 
 
