@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bodywork_argo.backend import Compiled, EngineVersion, Runtime
+from bodywork_argo.backend import Compiled, EngineVersion, Runtime, errors_of
 from bodywork_argo.cluster import Cluster, ClusterFactory
 from bodywork_argo.errors import Problem
 from bodywork_argo.plan import Plan
@@ -23,8 +23,13 @@ class ArgoBackend:
         self._version = version
 
     def check(self, plan: Plan) -> tuple[Problem, ...]:
-        """Refuse services, revisions unknown before the run, and what Argo would substitute."""
-        return check(plan)
+        """Refuse services, what pods can't reach, what Argo substitutes, and what is too large."""
+        problems = check(plan)
+        if errors_of(problems):
+            return problems
+        from bodywork_argo_adapters.argo.size import size_problems
+
+        return (*problems, *size_problems(self.compile(plan, None).documents[0]))
 
     def compile(self, plan: Plan, run_name: str | None) -> Compiled:
         """Return one Workflow."""

@@ -1,8 +1,8 @@
 """The order of the stages as DAG templates of linear size.
 
 Steps are barriers: each task depends on all of the step before. Between two wide steps that would
-be a square of dependencies, so a step may become a DAG template of its own, which the next step
-depends on as one task.
+be a square of dependencies, and of links in Argo's status. So each of them becomes a DAG template
+of its own, which is one task to its neighbours.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def dag_templates(
     top: list[m.DAGTask] = []
     inner: list[m.Template] = []
     before: tuple[str, ...] = ()
+    widths = [0, *(len(tasks) for tasks in steps), 0]
     for number, tasks in enumerate(steps, start=1):
-        last = number == len(steps)
-        if _stands_alone(tasks, len(before), last):
+        if _stands_alone(tasks, widths[number - 1], widths[number + 1]):
             name = free_name(f"step-{number}", taken)
             inner.append(_dag(name, [_task(task, calls) for task in tasks]))
             top.append(_after(before, m.DAGTask(name=name, template=name)))
@@ -68,12 +68,15 @@ def dag_templates(
     return [_dag(free_name("pipeline", taken), top), *inner]
 
 
-def _stands_alone(tasks: tuple[BatchTask, ...], before: int, last: bool) -> bool:
+def _stands_alone(tasks: tuple[BatchTask, ...], before: int, after: int) -> bool:
     """Return whether a step gets a template of its own."""
     width = len(tasks)
-    if width * before > MOST_DEPENDENCIES and width > 1 and before > 1:
+    if any(
+        min(width, other) > 1 and width * other > MOST_DEPENDENCIES for other in (before, after)
+    ):
         return True
-    return not last and (
+    spoken_of = after > 0
+    return spoken_of and (
         width > MOST_FOR_ONE_TASK or any(task.name in _EXPRESSION_WORDS for task in tasks)
     )
 
