@@ -21,10 +21,14 @@ _POLL_SECONDS = 1.0
 _MARK = b"time="
 _LONGEST = 4096
 """An executor's line is never longer, so what is held back isn't either."""
-_EXECUTOR = re.compile(
-    rb'time=\S+ level=\w+ msg="[^"\n]*" argo=true[^\n]*\n(?:Error: exit status \d+\n)?'
-)
-"""Lines of Argo's executor, which shares the container's output with the module (4.0 and 3.6)."""
+_LINE = rb'time=\S+ level=\w+ msg="%s"(?=[^\n]* argo=true)[^\n]*\n'
+"""A line of Argo's executor (4.0), whose fields come in any order."""
+_START = _LINE % b"waiting for signals"
+_OTHER = _LINE % b'(?!waiting for signals")[^"\n]*'
+_ERROR = rb"Error: exit status \d+\n"
+_SURELY = re.compile(rb"%s|%s(?:%s|(?=[^E]))" % (_START, _OTHER, _ERROR))
+"""After a line other than the first, the executor's last word may follow."""
+_AT_THE_END = re.compile(rb"%s|%s(?:%s)?" % (_START, _OTHER, _ERROR))
 
 
 class ExecutorFilter:
@@ -39,15 +43,16 @@ class ExecutorFilter:
 
     def feed(self, data: bytes) -> bytes:
         """Return what is surely the module's."""
-        text = _EXECUTOR.sub(b"", self._held + data)
-        keep = _undecided(text)
+        text = _SURELY.sub(b"", self._held + data)
+        unclear = _AT_THE_END.search(text)
+        keep = unclear.start() if unclear else _undecided(text)
         self._held, ready = text[keep:], text[:keep]
         return ready
 
     def close(self) -> bytes:
         """Return the rest."""
         rest, self._held = self._held, b""
-        return rest
+        return _AT_THE_END.sub(b"", rest)
 
 
 def _undecided(text: bytes) -> int:

@@ -29,6 +29,8 @@ _PHASES = {
     "Daemoned": Phase.RUNNING,
 }
 """All phases of Workflows and of their nodes; what a later version adds counts as running."""
+_SIGNALLED = (128 + 9, 128 + 15)
+"""Exit codes of modules that Argo has ended; it tells no more when they end in time."""
 _ATTEMPT = re.compile(r"(.*)\((\d+)\)")
 
 
@@ -125,15 +127,15 @@ def _stage(
         return StageStatus(stage=stage, task=task, phase=phase, reason="nothing failed")
     reason, exit_code = "", None
     if phase is Phase.FAILED:
-        failure = argo_failure({"name": task, "message": last.get("message", "")}, {})
+        failure = argo_failure(task, last.get("message", ""), {})
         exit_code = failure["exit_code"]
         reason = failure["reason"] or (f"exit code {exit_code}" if exit_code is not None else "")
-        if shutdown and reason == "stopped":
-            phase, exit_code = Phase.STOPPED, None
+        if shutdown and (reason == "stopped" or exit_code in _SIGNALLED):
+            phase, exit_code, reason = Phase.STOPPED, None, "stopped"
     elif phase is Phase.SUCCEEDED:
         exit_code = 0
     elif phase is Phase.PENDING:
-        reason = waits.get(task, "") or last.get("message", "")
+        reason = waits.get(task, "") or _waits(last.get("message", ""))
     return StageStatus(
         stage=stage,
         task=task,
@@ -144,6 +146,11 @@ def _stage(
         exit_code=exit_code,
         reason=reason,
     )
+
+
+def _waits(message: str) -> str:
+    """Return why a pod waits; that it is being made is no reason."""
+    return "" if message in ("ContainerCreating", "PodInitializing") else message
 
 
 def _never_started(stage: StageStatus, run: Phase, failure_task: str | None) -> StageStatus:
