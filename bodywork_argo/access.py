@@ -88,7 +88,7 @@ class Role:
 
 
 SUBMITTER_GRANTS = (
-    Grant(group="", resources=("pods",), verbs=("get", "list", "watch")),
+    Grant(group="", resources=("pods",), verbs=("get", "list")),
     Grant(group="", resources=("pods/log",), verbs=("get",)),
     Grant(group="", resources=("secrets", "serviceaccounts"), verbs=("get",)),
 )

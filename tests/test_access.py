@@ -152,7 +152,6 @@ def test_the_submitter_may_only_do_what_is_listed_here() -> None:
     assert sorted(rules_of(access_manifests("team", [ARGO_NEEDS]), SUBMITTER)) == [
         ("", "pods", "get"),
         ("", "pods", "list"),
-        ("", "pods", "watch"),
         ("", "pods/log", "get"),
         ("", "secrets", "get"),
         ("", "serviceaccounts", "get"),
@@ -161,7 +160,6 @@ def test_the_submitter_may_only_do_what_is_listed_here() -> None:
         ("argoproj.io", "workflows", "get"),
         ("argoproj.io", "workflows", "list"),
         ("argoproj.io", "workflows", "patch"),
-        ("argoproj.io", "workflows", "watch"),
     ]
 
 

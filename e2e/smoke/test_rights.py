@@ -166,11 +166,9 @@ OPERATIONS = {
         creating(WORKFLOW),
         reading(WORKFLOW),
         listing(WORKFLOW),
-        watching(WORKFLOW),
         changing(WORKFLOW),
         deleting(WORKFLOW),
         listing(POD),
-        watching(POD),
         READ_A_LOG,
         operation(
             "look for the executor's account",

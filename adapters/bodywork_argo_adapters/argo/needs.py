@@ -22,7 +22,7 @@ ARGO_NEEDS = Needs(
         Grant(
             group="argoproj.io",
             resources=("workflows",),
-            verbs=("get", "list", "watch", "create", "patch", "delete"),
+            verbs=("get", "list", "create", "patch", "delete"),
         ),
     ),
     executor=(

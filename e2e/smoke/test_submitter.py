@@ -1,0 +1,101 @@
+"""Whoever has the submitter's role can do all that the commands do, with just those rights."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from bodywork_argo.access import SUBMITTER, access_manifests, roles
+from bodywork_argo.backend import Phase, RunRef, Runtime
+from bodywork_argo.plan import Pinned, Plan, Source
+from bodywork_argo.planner import PlanOptions, make_plan
+from bodywork_argo.preflight import accounts_there, look
+from bodywork_argo.provision import provision
+from bodywork_argo.testing import batch_project, batch_stage
+from bodywork_argo_adapters.argo import ArgoBackend
+from e2e.conftest import MakeRepository
+from e2e.support.identities import as_account, as_administrator
+from e2e.support.pods import RUNNER
+from e2e.support.recording import RecordingCluster, Right
+from e2e.support.spaces import Space
+
+pytestmark = pytest.mark.smoke
+
+GIVEN_UP = {
+    ("", "namespaces", "get"),
+    ("apps", "deployments", "get"),
+    ("apps", "deployments", "list"),
+}
+"""What is asked for in case it is allowed, to tell more."""
+
+
+@pytest.fixture
+def cluster(namespace: Space, tmp_path: Path) -> RecordingCluster:
+    """The namespace, set up, under the submitter's account."""
+    administrator = as_administrator(namespace)
+    list(provision(administrator, access_manifests(namespace.name, [ArgoBackend().needs])))
+    return RecordingCluster(as_account(namespace, SUBMITTER, tmp_path))
+
+
+@pytest.fixture
+def plan(cluster: RecordingCluster, make_git_repository: MakeRepository) -> Plan:
+    """One quick stage and one that goes on for long, with the accounts of `setup`."""
+    repository = make_git_repository({})
+    files = {
+        "quick.py": "print('quick')",
+        "slow.py": "import time; print('up', flush=True); time.sleep(60)",
+    }
+    commit = repository.commit(files)
+    return make_plan(
+        batch_project("quick >> slow", batch_stage("quick"), batch_stage("slow")),
+        Source(revision=Pinned(commit=commit), repository=repository.url),
+        PlanOptions(image=RUNNER, accounts=accounts_there(cluster)),
+    )
+
+
+def test_the_first_look_finds_nothing_to_mend(cluster: RecordingCluster, plan: Plan) -> None:
+    checks = list(look(ArgoBackend(), cluster, lambda: plan, thorough=True))
+
+    assert [problem for check in checks for problem in check.problems] == []
+    assert [check.name for check in checks][-1] == "repository"
+
+
+def test_a_run_takes_exactly_the_submitters_rights(cluster: RecordingCluster, plan: Plan) -> None:
+    backend = ArgoBackend()
+    list(look(backend, cluster, lambda: plan, thorough=True))
+    runtime = backend.runtime(lambda: cluster)
+
+    run = runtime.submit(backend.compile(plan, "run"))
+    again = runtime.submit(backend.compile(plan, "run"))
+    live(runtime, run)
+    runtime.delete(run)
+
+    assert again == run
+    assert runtime.list() == ()
+    assert cluster.used - GIVEN_UP == submitters_rights()
+
+
+def live(runtime: Runtime, run: RunRef) -> None:
+    """Follow a run until it is up, stop it, and see how it ended."""
+    said = b""
+    for piece in runtime.logs(run, follow=True):
+        said += piece.data
+        if b"up" in said:
+            runtime.stop(run)
+    *_, last = runtime.watch(run)
+
+    assert last.phase is Phase.STOPPED
+    assert b"quick" in said
+    assert b"quick" in b"".join(piece.data for piece in runtime.logs(run))
+    assert [status.ref for status in runtime.list()] == [run]
+
+
+def submitters_rights() -> set[Right]:
+    (role,) = [each for each in roles("any", [ArgoBackend().needs]) if each.name == SUBMITTER]
+    return {
+        (grant.group, resource, verb)
+        for grant in role.grants
+        for resource, verb in product(grant.resources, grant.verbs)
+    }
