@@ -1,4 +1,4 @@
-"""Each right of the submitter's and the release's role is needed, and none is missing.
+"""Each right of each role is needed, and none is missing.
 
 The tables say what the product does under each role. Every operation works with the whole role; for
 every right, one operation is forbidden without it.
@@ -18,11 +18,15 @@ import pytest
 from bodywork_argo.access import (
     EXECUTOR_ACCOUNT,
     EXECUTOR_TOKEN,
+    GROUPS_MANAGER,
+    GROUPS_READER,
     RELEASE_ACCOUNT,
+    SECRETS_ROLE,
     SUBMITTER,
     Role,
     access_manifests,
     roles,
+    secret_roles,
 )
 from bodywork_argo.cluster import Resource
 from bodywork_argo.errors import Forbidden
@@ -101,12 +105,12 @@ def unique(name: str) -> str:
 
 
 def new(resource: Resource) -> Manifest:
-    return {
+    document: Manifest = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": {"name": unique("thing"), "labels": LABELS},
-        "spec": SPECS[resource],
     }
+    return {**document, "spec": SPECS[resource]} if resource in SPECS else document
 
 
 def operation(name: str, act: Act, *verbs: str, of: str) -> Operation:
@@ -203,8 +207,25 @@ OPERATIONS = {
         listing(EVENT),
         READ_A_LOG,
     ),
+    SECRETS_ROLE: (
+        creating(SECRET),
+        reading(SECRET),
+        listing(SECRET),
+        changing(SECRET),
+        deleting(SECRET),
+    ),
+    GROUPS_READER: (reading(SECRET),),
+    GROUPS_MANAGER: (
+        creating(SECRET),
+        reading(SECRET),
+        listing(SECRET),
+        changing(SECRET),
+        deleting(SECRET),
+    ),
 }
-ROLES = {each.name: each for each in roles("rights", [ARGO_NEEDS])}
+ROLES = {
+    each.name: each for each in (*roles("rights", [ARGO_NEEDS]), *secret_roles("rights", "rights"))
+}
 RIGHTS = [
     (name, resource, verb)
     for name in OPERATIONS
@@ -226,14 +247,17 @@ def bench(cluster: Administration) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize(
-    ("role", "operation"),
+    ("name", "operation"),
     [(name, each) for name, table in OPERATIONS.items() for each in table],
     ids=lambda value: value.name if isinstance(value, Operation) else value,
 )
 def test_every_operation_works_with_the_role_as_it_is(
-    bench: Bench, tmp_path: Path, role: str, operation: Operation
+    bench: Bench, tmp_path: Path, name: str, operation: Operation
 ) -> None:
-    cluster = as_account(bench.space, role, tmp_path)
+    account = name if name in (SUBMITTER, RELEASE_ACCOUNT) else bound_alone(bench, ROLES[name])
+    cluster = as_account(bench.space, account, tmp_path)
+    grant = ROLES[name].grants[0]
+    await_right(cluster, grant.verbs[0], grant.group, grant.resources[0])
 
     assert operation.act(cluster, bench) is not None
 
@@ -248,12 +272,19 @@ def test_without_a_right_an_operation_is_forbidden(
     rules = rules_without(ROLES[name], resource, verb)
     make_account(bench.space, account, rules)
     cluster = as_account(bench.space, account, tmp_path)
-    kept = rules[0]
-    await_right(cluster, kept["verbs"][0], kept["apiGroups"][0], kept["resources"][0])
+    for kept in rules[:1]:
+        await_right(cluster, kept["verbs"][0], kept["apiGroups"][0], kept["resources"][0])
 
     for each in needing:
         with pytest.raises(Forbidden):
             each.act(cluster, bench)
+
+
+def bound_alone(bench: Bench, role: Role) -> str:
+    """Make an account with a role that the product binds beside another one."""
+    account = unique("alone")
+    make_account(bench.space, account, rules_without(role, "", ""))
+    return account
 
 
 def rules_without(role: Role, resource: str, verb: str) -> list[dict[str, Any]]:
