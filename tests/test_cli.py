@@ -180,7 +180,11 @@ def test_what_an_engine_can_not_do_is_an_error_with_its_line(call: Run, reposito
             "small letters, digits and dashes, such as up-ca",
         ),
         (["plan", "ext::x"], 5, "transport"),
-        (["compile", "--backend", "nope"], 2, "there is no backend 'nope' (installed: argo, local)"),
+        (
+            ["compile", "--backend", "nope"],
+            2,
+            "there is no backend 'nope' (installed: argo, local)",
+        ),
         (["validate", "--check-files", "--file", "x"], 2, "--check-files needs a repository"),
         (["plan", "--file", "nope.yaml"], 2, "nope.yaml can't be read: No such file"),
         (["validate", "--path", "nope"], 5, "has no file nope/bodywork.yaml"),
