@@ -7,6 +7,7 @@ namespace, called NAME as the stages have it.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -16,7 +17,7 @@ from bodywork_argo.errors import AlreadyExists
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.names import MANAGED_BY, MANAGED_BY_LABEL, label_value
 from bodywork_argo.plan import Plan
-from bodywork_argo.secret_uses import SECRET, listed, secrets_used
+from bodywork_argo.secret_uses import SECRET, key_names, listed, secrets_used
 
 GROUP_LABEL = "group"
 """Bodywork's own label of a secret that belongs to a group."""
@@ -208,6 +209,107 @@ def replace_secret(cluster: Cluster, present: Manifest, wanted: Manifest) -> Non
     changes = {"metadata": metadata, "data": {**gone, **wanted["data"]}}
     if cluster.patch(SECRET, name, changes) is None:
         cluster.create(wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A secret as its metadata tell it; its values are never read."""
+
+    name: str
+    """As stages have it."""
+    object_name: str
+    group: str
+    """ "" for one outside of groups."""
+    keys: tuple[str, ...]
+    all_keys: bool
+    """Whether these are surely all."""
+    copy: bool
+    """Whether it was made of a secret of the group."""
+    created: str
+    """RFC 3339."""
+
+
+def stored_secrets(cluster: Cluster, group: str | None = None) -> tuple[Stored, ...]:
+    """Return the secrets of a group, or all that are ours or belong to any, by name."""
+    labels = {} if group is None else {GROUP_LABEL: label_value(group)}
+    found = cluster.list(SECRET, labels, metadata_only=True)
+    ours = [each for each in found if group is not None or _of_interest(each)]
+    return tuple(sorted(map(_stored, ours), key=lambda one: (one.group, one.name)))
+
+
+def stored_secret(cluster: Cluster, name: str, group: str | None = None) -> Stored | None:
+    """Return one secret; None when there is none of ours or of the group."""
+    found = cluster.get(SECRET, object_name(name, group), metadata_only=True)
+    if found is None or not _of_interest(found):
+        return None
+    stored = _stored(found)
+    return stored if group is None or stored.group == label_value(group) else None
+
+
+def store_secret(
+    cluster: Cluster,
+    name: str,
+    values: Mapping[str, bytes],
+    *,
+    group: str | None = None,
+    replace: bool = False,
+) -> bool:
+    """Create a secret, or with `replace` give it another content; return whether it was there.
+
+    Raises:
+        AlreadyExists: it is there, and is not to be replaced; or it is a copy of a group's.
+    """
+    labels = {} if group is None else {GROUP_LABEL: label_value(group)}
+    full_name = object_name(name, group)
+    data = {key: base64.b64encode(value).decode() for key, value in values.items()}
+    wanted = secret_manifest(full_name, data, None, labels)
+    present = cluster.get(SECRET, full_name) if replace else None
+    if present is None:
+        try:
+            cluster.create(wanted)
+        except AlreadyExists as error:
+            raise AlreadyExists(
+                f"there is a secret {full_name} in namespace {cluster.namespace}: "
+                f"give --replace to replace all that it holds"
+            ) from error
+        return False
+    if COPY_LABEL in _labels(present):
+        raise AlreadyExists(
+            f"secret {full_name} in namespace {cluster.namespace} is a copy, which the next run "
+            f"refreshes: change it in its group with --group {_labels(present)[COPY_LABEL]}"
+        )
+    replace_secret(cluster, present, {**wanted, "type": present.get("type") or "Opaque"})
+    return True
+
+
+def object_name(name: str, group: str | None) -> str:
+    """Return what a secret of a group is called where groups are kept.
+
+    >>> object_name("db", "prod")
+    'prod-db'
+    """
+    return name if group is None else f"{group}-{name}"
+
+
+def _of_interest(found: Manifest) -> bool:
+    labels = _labels(found)
+    return labels.get(MANAGED_BY_LABEL) == MANAGED_BY or GROUP_LABEL in labels
+
+
+def _stored(found: Manifest) -> Stored:
+    metadata, labels = found["metadata"], _labels(found)
+    group, copy = labels.get(GROUP_LABEL, ""), COPY_LABEL in labels
+    name: str = metadata["name"]
+    names, all_known = key_names(found)
+    return Stored(
+        name=name if copy else name.removeprefix(f"{group}-"),
+        object_name=name,
+        group=group,
+        keys=tuple(sorted(names)),
+        all_keys=all_known,
+        copy=copy,
+        created=metadata.get("creationTimestamp") or "",
+    )
 
 
 def _labels(found: Manifest) -> Mapping[str, str]:

@@ -30,6 +30,8 @@ _MODULES = {
     "project_commands": ("validate", "plan", "graph", "compile", "backends", "version"),
     "doctor_commands": ("doctor",),
     "setup_commands": ("setup",),
+    "secret_commands": ("secret",),
+    "git_commands": ("ssh-key", "git-token"),
     "run_commands": (
         *("run", "submit", "watch", "logs", "status", "list", "stop", "terminate", "delete"),
     ),

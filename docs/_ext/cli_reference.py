@@ -5,6 +5,7 @@ Write it anew with ``python docs/_ext/cli_reference.py > docs/reference/cli.md``
 
 import inspect
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -25,16 +26,26 @@ def page() -> str:
     """Return the whole page."""
     context = click.Context(commands, info_name="bodywork-argo")
     parts = [HEAD, _prose(commands)]
-    for name in commands.list_commands(context):
-        command = commands.get_command(context, name)
-        assert command is not None
-        parts.append(_section(command, click.Context(command, context, info_name=name)))
+    parts += _sections(commands, context)
     return "\n".join(parts)
+
+
+def _sections(group: click.Group, context: click.Context) -> Iterator[str]:
+    """Yield a section for each command of a group, and for those of the groups in it."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, context, info_name=name)
+        if isinstance(command, click.Group):
+            yield from _sections(command, inner)
+        else:
+            yield _section(command, inner)
 
 
 def _section(command: click.Command, context: click.Context) -> str:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    lines = [f"## {context.info_name}", "", "```text", usage, "```", "", _prose(command)]
+    title = context.command_path.partition(" ")[2]
+    lines = [f"## {title}", "", "```text", usage, "```", "", _prose(command)]
     if options := [each for each in command.params if isinstance(each, click.Option)]:
         lines += ["| option | meaning |", "|---|---|", *map(_row, options), ""]
     return "\n".join(lines)

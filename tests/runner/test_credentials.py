@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import getpass
 import os
-import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -18,7 +15,8 @@ import pytest
 
 from bodywork_argo.errors import GitError
 from bodywork_argo.repo import check_access, read_snapshot
-from tests.runner.lab import Lab, Outcome, until
+from tests.runner.lab import Lab, Outcome
+from tests.ssh_server import SshServer, free_port, running_sshd
 
 TOKEN = "t0ken-with-'quotes'"
 
@@ -178,12 +176,6 @@ def test_a_port_that_nobody_listens_on_gets_a_clear_sentence(lab: Lab) -> None:
     assert "refuses connections" in fetch(lab, site).reason or "connect" in fetch(lab, site).reason
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 # --- SSH ------------------------------------------------------------------------------------------
 
 SHOW_KEY = """#!/bin/sh
@@ -229,64 +221,10 @@ def test_an_unknown_host_key_gets_a_clear_sentence_at_once(lab: Lab) -> None:
     assert "known hosts" in done.reason
 
 
-@dataclass(frozen=True, slots=True)
-class SshServer:
-    """An SSH server with one user, one user's key, one host's key."""
-
-    port: int
-    key: Path
-    known_hosts: Path
-    wrong_hosts: Path
-
-    def address(self, path: Path) -> str:
-        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{path}"
-
-
-def new_key(path: Path) -> str:
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
-    subprocess.run(command, check=True)
-    return " ".join(path.with_suffix(".pub").read_text().split()[:2])
-
-
 @pytest.fixture
 def ssh_server(lab: Lab) -> Iterator[SshServer]:
-    sshd = os.environ.get("BODYWORK_TEST_SSHD") or shutil.which("sshd", path="/usr/sbin:/usr/bin")
-    if not sshd or not shutil.which("ssh-keygen"):
-        pytest.skip("no sshd here")
-    folder, port = lab.root / "ssh", free_port()
-    folder.mkdir(mode=0o700)
-    host, other = new_key(folder / "host"), new_key(folder / "other")
-    (folder / "authorized").write_text(new_key(folder / "user") + "\n")
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {host}\n")
-    (folder / "wrong").write_text(f"[127.0.0.1]:{port} {other}\n")
-    settings = f"""
-ListenAddress 127.0.0.1:{port}
-HostKey {folder}/host
-AuthorizedKeysFile {folder}/authorized
-PidFile none
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-SetEnv PATH={os.environ["PATH"]}
-"""
-    (folder / "config").write_text(settings)
-    command = [sshd, "-D", "-e", "-f", str(folder / "config")]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log) as server:
-        until(lambda: server.poll() is not None or listens(port), "sshd listens")
-        if server.poll() is not None:
-            pytest.skip(f"sshd does not start: {(folder / 'log').read_text()}")
-        yield SshServer(
-            port=port,
-            key=folder / "user",
-            known_hosts=folder / "known",
-            wrong_hosts=folder / "wrong",
-        )
-        server.terminate()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as trying:
-        return trying.connect_ex(("127.0.0.1", port)) == 0
+    with running_sshd(lab.root / "ssh") as server:
+        yield server
 
 
 def fetch_by_ssh(lab: Lab, server: SshServer, *options: str, **env: str) -> Outcome:
