@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from typing_extensions import assert_never
@@ -9,6 +10,8 @@ from typing_extensions import assert_never
 from bodywork_argo.errors import Problem
 from bodywork_argo.plan import Parameter, Pinned, PlainEnv, Plan, ResolvedAtRun, Task
 from bodywork_argo.runner import is_local
+
+_SUBSTITUTED = re.compile(r"\{\{|\$\(|\$\$|[^!-~]")
 
 
 def check(plan: Plan) -> tuple[Problem, ...]:
@@ -37,11 +40,19 @@ def _revision(plan: Plan) -> Iterator[Problem]:
 
 def _repository(plan: Plan) -> Iterator[Problem]:
     repository = plan.source.repository
-    if repository is not None and is_local(repository):
+    if repository is None:
+        return
+    if is_local(repository):
         yield Problem(
             key="",
             what=f"pods can't reach '{repository}' on this machine",
             remedy="push the commit and give the address of the repository",
+        )
+    elif _SUBSTITUTED.search(repository):
+        yield Problem(
+            key="",
+            what=f"Argo or Kubernetes would change the repository's address '{repository}'",
+            remedy="write what is no letter or digit in it as '%' and two hexadecimal digits",
         )
 
 

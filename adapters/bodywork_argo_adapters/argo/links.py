@@ -7,7 +7,7 @@ import re
 _ADDRESS = re.compile(
     r"(?:(?:https?|ssh)://(?:[^@/]+@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/"
     r"|(?:[^@/:]+@)?(?P<scp_host>[A-Za-z0-9.-]+):)"
-    r"(?P<path>[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)+?)(?:\.git)?/?"
+    r"(?P<path>[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)+)"
 )
 _SHAPES = {"github": "/commit/", "gitlab": "/-/commit/", "bitbucket": "/commits/"}
 
@@ -18,7 +18,7 @@ def commit_page(repository: str, commit: str) -> str | None:
     >>> commit_page("git@github.com:team/shop.git", "abc")
     'https://github.com/team/shop/commit/abc'
     """
-    found = _ADDRESS.fullmatch(repository)
+    found = _ADDRESS.fullmatch(repository.rstrip("/").removesuffix(".git"))
     if found is None:
         return None
     host = found["host"] or found["scp_host"]

@@ -59,16 +59,20 @@ def _shape(task: BatchTask) -> BatchTask:
 def _shared(plan: Plan, group: list[BatchTask], name: str, calls: Calls) -> m.Template:
     """Return the template of many tasks, and note how they call it."""
     texts = [dict(_texts(task)) for task in group]
-    first = texts[0]
-    differ = [key for key, text in first.items() if any(each[key] != text for each in texts)]
+    columns = {key: tuple(each[key] for each in texts) for key in texts[0]}
+    keys: dict[tuple[str, ...], str] = {}
+    for key, column in columns.items():
+        if len(set(column)) > 1:  # texts that always go together are one parameter
+            keys.setdefault(column, key)
     for task, each in zip(group, texts, strict=True):
-        parameters = tuple((key, each[key]) for key in differ)
+        parameters = tuple((key, each[key]) for key in keys.values())
         calls[task.name] = Call(template=name, parameters=parameters)
 
     def placeholder(key: str, text: str) -> str:
-        return f"{{{{inputs.parameters.{key}}}}}" if key in differ else text
+        parameter = keys.get(columns[key])
+        return text if parameter is None else f"{{{{inputs.parameters.{parameter}}}}}"
 
-    return stage_template(plan, _with_texts(group[0], placeholder), name, parameters=differ)
+    return stage_template(plan, _with_texts(group[0], placeholder), name, parameters=keys.values())
 
 
 def _texts(task: BatchTask) -> Texts:
