@@ -177,18 +177,18 @@ def _failure(error: Exception, server: str) -> EngineError:
         case ssl.SSLCertVerificationError():
             return EngineError(
                 f"the certificate of {server} is not trusted: {cause.verify_message}; "
-                "check certificate-authority-data in the kubeconfig"
+                "check certificate-authority in the kubeconfig"
             )
         case http.LocationValueError() | http.URLSchemeUnknown():
             return EngineError(f"the server's address in the kubeconfig is no URL: {server}")
         case http.ReadTimeoutError():
             return Silent(f"{server} does not answer in time", arrived=True)
-        case http.ConnectTimeoutError():
-            return Passing(f"{server} does not answer in time", arrived=False)
         case http.NameResolutionError():
             return Passing(f"{server}: no host of this name is known", arrived=False)
         case http.NewConnectionError():
             return Passing(f"{server} can't be reached: {_reason(cause)}", arrived=False)
+        case http.ConnectTimeoutError():
+            return Passing(f"{server} does not answer in time", arrived=False)
         case _:
             return Passing(f"the connection to {server} was lost: {_reason(cause)}", arrived=True)
 

@@ -108,7 +108,9 @@ class ContainerLog:
     def _is_over(self, error: EngineError, instance: _Instance) -> bool:
         """Return whether there is no more to be had, rather than something wrong."""
         return isinstance(error, Missing) or (
-            instance.ended and not isinstance(error, (Passing, Forbidden))
+            instance.ended
+            and self._seen.last != b""
+            and not isinstance(error, (Passing, Forbidden))
         )
 
     def _endure(self, error: EngineError) -> None:

@@ -13,6 +13,7 @@ import urllib3
 import yaml
 from kubernetes.client import Configuration
 from kubernetes.client.rest import RESTClientObject
+from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from bodywork_argo.errors import EngineError
 
@@ -25,6 +26,7 @@ _NOWHERE = (
 _CONFIGURATION: Any = Configuration
 _REST: Any = RESTClientObject
 _LOADER: Any = loader
+_POD_LOADER: Any = InClusterConfigLoader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,12 @@ class Settings:
 
 
 def find_settings(
-    kubeconfig: str | None, context: str | None, namespace: str | None, environ: Mapping[str, str]
+    kubeconfig: str | None,
+    context: str | None,
+    namespace: str | None,
+    environ: Mapping[str, str],
+    *,
+    account: Path = _ACCOUNT,
 ) -> Settings:
     """Read the kubeconfig: as given, else from ``KUBECONFIG``, else ``~/.kube/config``.
 
@@ -53,11 +60,13 @@ def find_settings(
             return _of_kubeconfig(paths, context, namespace)
         if kubeconfig or context or not environ.get("KUBERNETES_SERVICE_HOST"):
             raise EngineError(_NOWHERE.format(paths=paths))
-        return _of_pod(namespace)
+        return _of_pod(namespace, environ, account)
     except loader.ConfigException as error:
         raise EngineError(f"the configuration of the cluster can't be used: {error}") from error
     except yaml.YAMLError as error:
         raise EngineError(f"the kubeconfig {paths} is no YAML{_place(error)}") from error
+    except (AttributeError, KeyError, TypeError) as error:  # what the client makes of other YAML
+        raise EngineError(f"{paths} is no kubeconfig") from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise EngineError(
@@ -75,14 +84,21 @@ def _of_kubeconfig(paths: str, context: str | None, namespace: str | None) -> Se
     return _settings(configuration, namespace, own or "default", source)
 
 
-def _of_pod(namespace: str | None) -> Settings:
+def _of_pod(namespace: str | None, environ: Mapping[str, str], account: Path) -> Settings:
     configuration = _CONFIGURATION()
-    _LOADER.load_incluster_config(client_configuration=configuration)
-    own = (_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
+    _POD_LOADER(
+        token_filename=str(account / "token"),
+        cert_filename=str(account / "ca.crt"),
+        environ=environ,
+    ).load_and_set(configuration)
+    own = (account / "namespace").read_text(encoding="utf-8").strip()
     return _settings(configuration, namespace, own, "the pod that this runs in")
 
 
 def _settings(configuration: Any, given: str | None, found: str, source: str) -> Settings:
+    for path in (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file):
+        if path and not Path(path).is_file():
+            raise EngineError(f"the kubeconfig names a file that is not there: {path}")
     return Settings(
         configuration=configuration,
         pool=_REST(configuration).pool_manager,

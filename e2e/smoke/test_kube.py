@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
+import yaml
 
 from bodywork_argo.cluster import Resource
 from bodywork_argo.errors import EngineError, Forbidden
@@ -40,8 +43,6 @@ out.write(b"\\nlast, without an end")
 
 def output_of(script: str) -> bytes:
     """Run a script here, as the pod does there."""
-    import subprocess
-
     return subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
 
 
@@ -149,6 +150,19 @@ def test_what_the_developer_may_not_do_is_told(
 
     expected = f"developer may not list secrets in namespace {namespace.name}"
     assert str(refused.value).startswith(expected)
+
+
+def test_a_server_that_nobody_vouches_for_is_not_talked_to(
+    own_engines: Places, cluster: Cluster, tmp_path: Path
+) -> None:
+    document = yaml.safe_load(cluster.kubeconfig.read_text())
+    server = document["clusters"][0]["cluster"]["server"]
+    document["clusters"][0]["cluster"] = {"server": server}
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(document))
+
+    with pytest.raises(EngineError, match=r"the certificate of https://.* is not trusted"):
+        connect(kubeconfig=str(path), context=None, namespace=None).version()
 
 
 def test_what_the_cluster_does_not_take_is_said_in_its_words(target: KubeCluster) -> None:
