@@ -102,11 +102,26 @@ def _make_namespace(cluster: Cluster, document: Manifest, *, dry_run: bool) -> O
 
 
 def _apply(cluster: Cluster, document: Manifest, *, dry_run: bool) -> Outcome:
-    """Apply; an object that comes back in the version it had before was not changed."""
+    """Apply, and compare what the server had with what it has.
+
+    Of a Secret the metadata alone are read: its values are none of our business.
+    """
     resource = Resource(api_version=document["apiVersion"], kind=document["kind"])
-    before = cluster.get(resource, document["metadata"]["name"], metadata_only=True)
+    secret = document["kind"] == "Secret"
+    before = cluster.get(resource, document["metadata"]["name"], metadata_only=secret)
     after = cluster.apply(document, dry_run=dry_run)
     if before is None:
         return Outcome.CREATED
-    same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
-    return Outcome.UNCHANGED if same else Outcome.CHANGED
+    if secret:
+        before, after = ({"metadata": each["metadata"]} for each in (before, after))
+    return Outcome.UNCHANGED if _content(before) == _content(after) else Outcome.CHANGED
+
+
+def _content(document: Manifest) -> Manifest:
+    """Return an object without what changes when it is another who applies the same."""
+    kept = {
+        name: value
+        for name, value in document["metadata"].items()
+        if name not in ("managedFields", "resourceVersion")
+    }
+    return {**document, "metadata": kept}

@@ -129,6 +129,26 @@ def mounts_of(name: str, space: Space) -> list[str]:
     return [m.mount_path for m in found.volume_mounts if m.mount_path == str(Path(TOKEN).parent)]
 
 
+def test_without_accounts_a_run_needs_the_executors_rights_for_the_default_account(
+    namespace: Space,
+) -> None:
+    (rules,) = [
+        document["rules"]
+        for document in access_manifests(namespace.name, [ARGO_NEEDS])
+        if (document["kind"], document["metadata"]["name"]) == ("Role", EXECUTOR_ACCOUNT)
+    ]
+    namespace.create(role("stock", rules))
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": namespace.name}
+    namespace.create(binding("stock", subject))
+    spec = {key: workflow("plain")["spec"][key] for key in ("entrypoint", "templates")}
+    namespace.create({**workflow("plain"), "spec": spec})
+
+    ended = namespace.finished_workflow("plain")
+
+    assert ended["status"]["phase"] == "Succeeded"
+    assert "token: True" in namespace.logs("plain", "main")
+
+
 @pytest.mark.parametrize("verb", ["create", "patch"])
 def test_without_one_verb_of_the_executor_a_run_fails(namespace: Space, verb: str) -> None:
     set_up(namespace, without(verb, access_manifests(namespace.name, [ARGO_NEEDS])))
