@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     "--secrets-namespace",
     metavar="NAME",
     envvar="BODYWORK_SECRETS_NAMESPACE",
-    help="Where groups of secrets are kept; default: bodywork-argo-secrets.",
+    help="Where groups of secrets are kept; default: bodywork-deployment-jobs.",
 )
 @click.option("--apply", is_flag=True, help="Send it to the cluster instead of printing it.")
 @click.option("--dry-run", is_flag=True, help="With --apply: let the server check it only.")

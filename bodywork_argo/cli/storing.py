@@ -40,7 +40,7 @@ def where(command: _Command) -> _Command:
             "--secrets-namespace",
             metavar="NAME",
             envvar="BODYWORK_SECRETS_NAMESPACE",
-            help="Where groups of secrets are kept.",
+            help="Where groups of secrets are kept; default: bodywork-deployment-jobs.",
         ),
         connection,
     )
