@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,13 +23,12 @@ from bodywork_argo.spec import (
     VolumeKind,
 )
 from bodywork_argo_adapters.argo import ArgoBackend
+from bodywork_argo_adapters.argo.size import forecast
 from e2e.conftest import MakeRepository
 from e2e.engines.gitservers import HTTP_PASSWORD, HTTP_USER
 from e2e.support.cluster import await_state
 from e2e.support.pods import RUNNER, RUNNER_WITHOUT_GIT
 from e2e.support.spaces import EXECUTOR_ACCOUNT, STAGE_ACCOUNT, Space
-
-pytestmark = pytest.mark.smoke
 
 POD = {"apiVersion": "v1", "kind": "Pod"}
 LOCKED_DOWN = Accounts(stage=STAGE_ACCOUNT, executor=EXECUTOR_ACCOUNT)
@@ -113,6 +113,7 @@ def runs(namespace: Space, make_git_repository: MakeRepository) -> Runs:
     return Runs(space=namespace, make_git_repository=make_git_repository)
 
 
+@pytest.mark.smoke
 def test_any_text_reaches_modules_through_a_shared_template(runs: Runs) -> None:
     texts = [AWKWARD[number::10] + AWKWARD[-1 - number :: -10] for number in range(10)]
     width = min(len(each) for each in texts)
@@ -128,6 +129,7 @@ def test_any_text_reaches_modules_through_a_shared_template(runs: Runs) -> None:
         assert json.loads(ended.said(each.name)) == list(each.args)
 
 
+@pytest.mark.smoke
 def test_what_failed_is_told_to_the_failure_stage_and_on_argos_pages(runs: Runs) -> None:
     strange = "open('/dev/termination-log', 'w').write('\\x7f{{x \\U000e0001{{workflow.name}}$$')"
     files = {
@@ -168,6 +170,7 @@ def test_what_failed_is_told_to_the_failure_stage_and_on_argos_pages(runs: Runs)
     assert "finished" in ended.said("fine")
 
 
+@pytest.mark.smoke
 def test_a_run_that_is_stopped_runs_its_failure_stage(runs: Runs) -> None:
     files = {"slow.py": "import time; time.sleep(100)", "tell.py": TELL}
     plan = runs.plan("slow", stage("slow"), stage("tell"), files=files, on_failure="tell")
@@ -187,6 +190,7 @@ def test_a_run_that_is_stopped_runs_its_failure_stage(runs: Runs) -> None:
     assert ended.said("tell").splitlines()[:2] == ["1 stage failed: slow", "slow: stopped"]
 
 
+@pytest.mark.smoke
 def test_a_good_run_leaves_its_failure_stage_alone(runs: Runs) -> None:
     plan = runs.plan("a", stage("a"), stage("tell"), files={"a.py": "print(1)"}, on_failure="tell")
 
@@ -216,6 +220,7 @@ PATCHES = (
 )
 
 
+@pytest.mark.smoke
 def test_a_pod_is_what_the_plan_says_and_holds_no_key_of_ours(runs: Runs) -> None:
     space = runs.space
     token = {"BODYWORK_GIT_TOKEN": HTTP_PASSWORD, "BODYWORK_GIT_USERNAME": HTTP_USER}
@@ -257,3 +262,22 @@ def test_a_pod_is_what_the_plan_says_and_holds_no_key_of_ours(runs: Runs) -> Non
     assert made["metadata"]["labels"]["team"] == "ml"
     assert made["metadata"]["annotations"]["example.org/owner"] == "ml"
     assert made["spec"]["hostname"] == "patched"
+
+
+@pytest.mark.full
+def test_wide_steps_wait_for_each_other_and_take_the_space_that_was_foretold(runs: Runs) -> None:
+    steps = [[stage(f"s{n}-{m}") for m in range(width)] for n, width in enumerate((9, 9, 1))]
+    stages = [each for step in steps for each in step]
+    dag = " >> ".join(", ".join(each.name for each in step) for step in steps)
+    plan = runs.plan(dag, *stages, files={each.module: "" for each in stages})
+    (document,) = ArgoBackend("e2e").compile(plan, None).documents
+
+    ended = runs.end(runs.start(plan))
+
+    assert ended.workflow["status"]["phase"] == "Succeeded"
+    nodes = {each["displayName"]: each for each in ended.workflow["status"]["nodes"].values()}
+    for before, after in itertools.pairwise(steps):
+        last = max(nodes[each.name]["finishedAt"] for each in before)
+        assert all(last <= nodes[each.name]["startedAt"] for each in after)
+    stored = json.dumps(ended.workflow["status"]["nodes"], separators=(",", ":"))
+    assert forecast(document).status == pytest.approx(len(stored), rel=0.15)

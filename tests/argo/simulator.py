@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from bodywork_argo.manifests import Manifest
@@ -31,7 +31,7 @@ def _run(
         if any(phase != "Succeeded" for phase in before):
             ends[task["name"]] = "Omitted"
             if "dag" in called:
-                found.update(dict.fromkeys(_tasks_below(called), "Omitted"))
+                found.update(dict.fromkeys(_stages_below(called, templates), "Omitted"))
         elif "dag" in called:
             ends[task["name"]] = _run(task["template"], templates, failing, found)
         else:
@@ -41,8 +41,13 @@ def _run(
     return "Failed" if "Failed" in ends.values() else "Succeeded"
 
 
-def _tasks_below(template: Manifest) -> list[str]:
-    return [task["name"] for task in template["dag"]["tasks"]]
+def _stages_below(template: Manifest, templates: dict[str, Manifest]) -> Iterator[str]:
+    for task in template["dag"]["tasks"]:
+        called = templates[task["template"]]
+        if "dag" in called:
+            yield from _stages_below(called, templates)
+        else:
+            yield task["name"]
 
 
 def calls(document: Manifest) -> dict[str, Manifest]:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from bodywork_argo.dag import Dag
 from bodywork_argo.plan import Plan
+from bodywork_argo_adapters.argo.dag import MOST_TASKS
 from tests.argo.projects import compiled
 from tests.argo.simulator import phases, templates_of
 from tests.projects import batch, plan_of
 
-WIDTHS = st.lists(st.sampled_from([1, 2, 3, 9, 12, 101]), min_size=1, max_size=5)
+WIDTHS = st.lists(st.sampled_from([1, 2, 3, 9, 12, 90, 101, 201]), min_size=1, max_size=5)
 
 
 def plan_of_steps(*widths: int) -> Plan:
@@ -77,3 +78,11 @@ def test_templates_of_ours_keep_clear_of_stages_names() -> None:
     document = compiled(plan)
     assert len(templates_of(document)) == len(document["spec"]["templates"]) == 9
     assert set(phases(document, [])) == set(names) - {"tell"}
+
+
+@pytest.mark.parametrize("widths", [(401,), (90,) * 6, (1,) * 450])
+def test_no_template_has_more_tasks_than_argo_takes(widths: tuple[int, ...]) -> None:
+    document = compiled(plan_of_steps(*widths))
+    dags = [each["dag"]["tasks"] for each in document["spec"]["templates"] if "dag" in each]
+    assert max(map(len, dags)) <= MOST_TASKS
+    assert set(phases(document, []).values()) == {"Succeeded"}

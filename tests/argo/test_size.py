@@ -51,3 +51,16 @@ def test_a_run_that_argo_can_not_store_is_refused() -> None:
     assert problem.severity == "error"
     assert "which stores 1,048,576 at most" in problem.what
     assert problem.remedy.startswith("split the pipeline or make its stages alike")
+
+
+def test_more_unlike_stages_than_argo_takes_are_refused() -> None:
+    stages = [batch(f"s{n}", limit=60 + n) for n in range(210)]
+    (problem,) = ArgoBackend().check(plan_of(" >> ".join(s.name for s in stages), *stages))
+    assert problem.what == "213 stages and steps are unlike, and Argo takes 200 of them"
+
+
+def test_two_alike_stages_share_when_there_are_many() -> None:
+    stages = [batch(f"s{n}", limit=60 + n // 2) for n in range(200)]
+    plan = plan_of(" >> ".join(s.name for s in stages), *stages)
+    assert ArgoBackend().check(plan) == ()
+    assert len(compiled(plan)["spec"]["templates"]) == 101

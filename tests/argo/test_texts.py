@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bodywork_argo.plan import Plan, exec_command
 from bodywork_argo.runner import EXEC, Options
 from bodywork_argo_adapters.argo.pods import SITE
-from bodywork_argo_adapters.argo.templates import SHARED_FROM
+from bodywork_argo_adapters.argo.templates import MOST_PARAMETERS, SHARED_FROM
 from tests.argo.projects import compiled
 from tests.argo.simulator import calls, pod_template, templates_of
 from tests.projects import batch, plan_of
@@ -63,4 +63,12 @@ def test_stages_that_differ_in_more_than_texts_share_nothing_with_others() -> No
 @pytest.mark.parametrize("count", [200, 1000])
 def test_a_thousand_alike_stages_share_one_template(count: int) -> None:
     document = compiled(alike(*((str(number),) for number in range(count))))
-    assert set(templates_of(document)) == {"pipeline", "stage"}
+    assert [name for name, each in templates_of(document).items() if "container" in each] == [
+        "stage"
+    ]
+
+
+def test_a_template_has_no_more_parameters_than_argo_takes() -> None:
+    args = (tuple(f"{number} {n}" for n in range(MOST_PARAMETERS)) for number in range(SHARED_FROM))
+    document = compiled(alike(*args))
+    assert not [each for each in templates_of(document).values() if "inputs" in each]

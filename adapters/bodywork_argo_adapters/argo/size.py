@@ -21,6 +21,13 @@ MOST_BYTES = 1024 * 1024
 MANY_BYTES = 700_000
 """Above, reasons of failures and further attempts may need what is left."""
 
+MOST_TEMPLATES = 200
+"""Of one workflow, by the CRDs of Argo 4."""
+
+_ALIKE = (
+    "stages that differ only in texts take the least: the same number of arguments, requirements"
+    " and variables, the same resources and limits"
+)
 _MANAGED = 8_000
 """Kubernetes notes who wrote which field."""
 _SUFFIX = "-xxxxx"
@@ -57,29 +64,34 @@ def forecast(document: Manifest) -> Forecast:
 
 def size_problems(document: Manifest) -> tuple[Problem, ...]:
     """Return an error when a run is too large for Argo, a warning when it is close to that."""
-    least = forecast(document).least
-    if least <= MANY_BYTES:
-        return ()
-    remedy = (
-        "stages that differ only in texts take the least: the same number of arguments,"
-        " requirements and variables, the same resources"
-    )
-    if least > MOST_BYTES:
-        return (
-            Problem(
-                key="",
-                what=f"a run needs {least:,} bytes of Argo, which stores {MOST_BYTES:,} at most",
-                remedy=f"split the pipeline or make its stages alike; {remedy}",
-            ),
+    return (*_many_templates(document), *_many_bytes(document))
+
+
+def _many_templates(document: Manifest) -> Iterator[Problem]:
+    count = len(document["spec"]["templates"])
+    if count > MOST_TEMPLATES:
+        yield Problem(
+            key="",
+            what=f"{count} stages and steps are unlike, and Argo takes {MOST_TEMPLATES} of them",
+            remedy=f"split the pipeline or make its stages alike; {_ALIKE}",
         )
-    return (
-        Problem(
+
+
+def _many_bytes(document: Manifest) -> Iterator[Problem]:
+    least = forecast(document).least
+    if least > MOST_BYTES:
+        yield Problem(
+            key="",
+            what=f"a run needs {least:,} bytes of Argo, which stores {MOST_BYTES:,} at most",
+            remedy=f"split the pipeline or make its stages alike; {_ALIKE}",
+        )
+    elif least > MANY_BYTES:
+        yield Problem(
             key="",
             what=f"a run needs {least:,} of the {MOST_BYTES:,} bytes that Argo stores",
-            remedy=remedy,
+            remedy=_ALIKE,
             severity="warning",
-        ),
-    )
+        )
 
 
 def _json(value: Any) -> bytes:

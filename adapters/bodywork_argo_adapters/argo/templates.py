@@ -7,7 +7,7 @@ them are more than Argo stores.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -19,6 +19,10 @@ from bodywork_argo_adapters.argo.pods import stage_template
 
 SHARED_FROM = 10
 """Stages; below, each has a template of its own."""
+FEW_STAGES = 150
+"""With more stages, two that are alike share: the CRDs of Argo 4 take 200 templates."""
+MOST_PARAMETERS = 500
+"""Of one template, likewise."""
 
 Texts: TypeAlias = tuple[tuple[str, str], ...]
 """What may differ between stages that share a template: names of parameters, and the texts."""
@@ -32,22 +36,23 @@ class StageTemplates:
     calls: Calls
 
 
-def stage_templates(plan: Plan, tasks: Iterable[BatchTask], taken: set[str]) -> StageTemplates:
+def stage_templates(plan: Plan, tasks: Sequence[BatchTask], taken: set[str]) -> StageTemplates:
     """Return the templates in the order in which tasks use them; names of new ones get `taken`."""
-    tasks = tuple(tasks)
-    groups: dict[BatchTask, list[BatchTask]] = {}
+    alike: dict[BatchTask, list[BatchTask]] = {}
     for task in tasks:
-        groups.setdefault(_shape(task), []).append(task)
+        alike.setdefault(_shape(task), []).append(task)
+    groups = {group[0].name: _Group(group) for group in alike.values()}
+    least = SHARED_FROM if len(tasks) <= FEW_STAGES else 2
     made = StageTemplates(templates=[], calls={})
     for task in tasks:
-        group = groups[_shape(task)]
-        if len(group) < SHARED_FROM:
-            made.templates.append(stage_template(plan, task, task.name))
-            made.calls[task.name] = Call(template=task.name)
-        elif task is group[0]:
+        if task.name in groups and groups[task.name].may_share(least):
             name = free_name("stage", taken)
             taken.add(name)
-            made.templates.append(_shared(plan, group, name, made.calls))
+            made.templates.append(groups[task.name].template(plan, name))
+            made.calls.update(groups[task.name].calls(name))
+        elif task.name not in made.calls:
+            made.templates.append(stage_template(plan, task, task.name))
+            made.calls[task.name] = Call(template=task.name)
     return made
 
 
@@ -56,23 +61,39 @@ def _shape(task: BatchTask) -> BatchTask:
     return _with_texts(task, lambda key, _: key)
 
 
-def _shared(plan: Plan, group: list[BatchTask], name: str, calls: Calls) -> m.Template:
-    """Return the template of many tasks, and note how they call it."""
-    texts = [dict(_texts(task)) for task in group]
-    columns = {key: tuple(each[key] for each in texts) for key in texts[0]}
-    keys: dict[tuple[str, ...], str] = {}
-    for key, column in columns.items():
-        if len(set(column)) > 1:  # texts that always go together are one parameter
-            keys.setdefault(column, key)
-    for task, each in zip(group, texts, strict=True):
-        parameters = tuple((key, each[key]) for key in keys.values())
-        calls[task.name] = Call(template=name, parameters=parameters)
+class _Group:
+    """Tasks of one shape. Texts that always go together are one parameter."""
 
-    def placeholder(key: str, text: str) -> str:
-        parameter = keys.get(columns[key])
-        return text if parameter is None else f"{{{{inputs.parameters.{parameter}}}}}"
+    def __init__(self, tasks: list[BatchTask]) -> None:
+        self._tasks = tasks
+        self._texts = [dict(_texts(task)) for task in tasks]
+        self._columns = {key: tuple(each[key] for each in self._texts) for key in self._texts[0]}
+        self._parameters: dict[tuple[str, ...], str] = {}
+        for key, column in self._columns.items():
+            if len(set(column)) > 1:
+                self._parameters.setdefault(column, key)
 
-    return stage_template(plan, _with_texts(group[0], placeholder), name, parameters=keys.values())
+    def may_share(self, least: int) -> bool:
+        """Return whether these tasks get one template."""
+        return len(self._tasks) >= least and len(self._parameters) <= MOST_PARAMETERS
+
+    def calls(self, name: str) -> Calls:
+        """Return how each task calls the template."""
+        keys = tuple(self._parameters.values())
+        return {
+            task.name: Call(template=name, parameters=tuple((key, each[key]) for key in keys))
+            for task, each in zip(self._tasks, self._texts, strict=True)
+        }
+
+    def template(self, plan: Plan, name: str) -> m.Template:
+        """Return the template."""
+
+        def placeholder(key: str, text: str) -> str:
+            parameter = self._parameters.get(self._columns[key])
+            return text if parameter is None else f"{{{{inputs.parameters.{parameter}}}}}"
+
+        task = _with_texts(self._tasks[0], placeholder)
+        return stage_template(plan, task, name, parameters=self._parameters.values())
 
 
 def _texts(task: BatchTask) -> Texts:

@@ -96,7 +96,7 @@ def _templates(plan: Plan) -> tuple[list[m.Template], str | None]:
     """Return all templates, the entrypoint first, and the name of the exit handler."""
     steps = batch_steps(plan)
     taken = {task.name for task in plan.all_tasks()}
-    stages = stage_templates(plan, (task for tasks in steps for task in tasks), taken)
+    stages = stage_templates(plan, [task for tasks in steps for task in tasks], taken)
     dags = dag_templates(steps, stages.calls, taken)
     templates = [*dags, *stages.templates]
     if plan.on_failure is None:
