@@ -79,13 +79,14 @@ class Server(ThreadingHTTPServer):
 class Api:
     """Answers in the order of `answers`; the last one is given again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.asked: list[Asked] = []
         self.answers: deque[Answer] = deque()
         self.connections: set[socket.socket] = set()
         handler = type("ApiHandler", (Handler,), {"api": self})
-        self._server = Server(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = Server(("127.0.0.1", port), handler)
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def __enter__(self) -> Api:

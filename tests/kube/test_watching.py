@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from bodywork_argo.errors import Forbidden, Unreachable
-from bodywork_argo.kube import KubeCluster
+from bodywork_argo.kube import KubeCluster, connect
+from bodywork_argo.kube.connection import Time
 from tests.cluster_contract import CONFIG_MAP, config_map, told
 from tests.kube.api import (
     Answer,
@@ -22,6 +24,7 @@ from tests.kube.api import (
     reset,
     silence,
 )
+from tests.kube.conftest import MakeKubeconfig
 
 GONE = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
 DONE = refusal(403, "Forbidden", 'User "jo" cannot list resource "configmaps"')
@@ -133,6 +136,32 @@ def test_a_watch_that_the_server_ends_at_once_is_no_storm(
     assert list(target.watch(CONFIG_MAP, {}, 60)) == []
 
     assert len(api.asked) < 25
+
+
+def test_a_restart_of_the_server_is_survived(api: Api, make_kubeconfig: MakeKubeconfig) -> None:
+    again = ExitStack()
+
+    def come_back(seconds: float) -> None:
+        if not again_up:
+            again_up.append(again.enter_context(Api(api.port)))
+            again_up[0].will(listed(9, one("b", 9)), DONE)
+
+    again_up: list[Api] = []
+    api.will(listed(1, one("a", 1)))
+    target = connect(
+        kubeconfig=str(make_kubeconfig()),
+        context=None,
+        namespace="space",
+        environ={},
+        time=Time(now=time.monotonic, sleep=come_back),
+    )
+    watch = target.watch(CONFIG_MAP, {}, 600)
+    with again:
+        changes = told(watch, 1)
+        api.stop()
+        changes += told(watch, 2)
+
+    assert changes == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "b")]
 
 
 def test_a_server_that_is_away_when_the_time_is_over_is_no_failure(
