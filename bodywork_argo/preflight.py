@@ -201,8 +201,8 @@ def _repository(plan: Plan, cluster: Cluster) -> Check:
         return _failed(
             "repository",
             f"pods have no key for {address}: secret {secret} with the key {SSH_KEY} is missing",
-            f"`kubectl -n {cluster.namespace} create secret generic {secret} "
-            f"--from-file={SSH_KEY}=FILE --from-file=BODYWORK_GIT_KNOWN_HOSTS=KNOWN_HOSTS_FILE`",
+            f"`bodywork-argo ssh-key create FILE {secret} --repository {address} "
+            f"-n {cluster.namespace}`",
         )
     try:
         check_access(address, given, plan.git.host_keys)
