@@ -9,9 +9,12 @@ import pkgutil
 import pytest
 
 import bodywork_argo
+import bodywork_argo_adapters
 
 MODULES = [
-    module.name for module in pkgutil.walk_packages(bodywork_argo.__path__, "bodywork_argo.")
+    module.name
+    for package in (bodywork_argo, bodywork_argo_adapters)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 
 

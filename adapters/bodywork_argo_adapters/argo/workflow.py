@@ -79,14 +79,14 @@ def runner_text() -> str:
 
 
 def batch_steps(plan: Plan) -> list[tuple[BatchTask, ...]]:
-    """Return the tasks of each step; services are refused by `check`."""
+    """Return the tasks of each step; ValueError for services, which `check` refuses."""
     steps = []
     for step in plan.steps:
         match step:
             case BatchStep(tasks=tasks):
                 steps.append(tasks)
             case ServiceStep():
-                pass
+                raise ValueError("services are not for Workflows")
             case _ as unreachable:
                 assert_never(unreachable)
     return steps
