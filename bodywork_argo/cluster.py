@@ -36,6 +36,12 @@ class Resource:
         return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
 
 
+NAMESPACE = Resource(api_version="v1", kind="Namespace")
+POD = Resource(api_version="v1", kind="Pod")
+SECRET = Resource(api_version="v1", kind="Secret")
+SERVICE_ACCOUNT = Resource(api_version="v1", kind="ServiceAccount")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One event of a watch."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
-from bodywork_argo.cluster import Change, Resource
+from bodywork_argo.cluster import POD, Change, Resource
 from bodywork_argo.errors import AlreadyExists, EngineError, Forbidden
 from bodywork_argo.manifests import Manifest
 
@@ -145,7 +145,7 @@ class MemoryCluster:
 
     def logs(self, pod: str, container: str, *, follow: bool = False) -> Iterator[bytes]:
         """Yield what is `written` for the container."""
-        self._check("get", Resource(api_version="v1", kind="Pod"), "pods/log")
+        self._check("get", POD, "pods/log")
         if (pod, container) not in self.written:
             raise EngineError(f"container {container} of pod {pod} has not started")
         yield self.written[pod, container]

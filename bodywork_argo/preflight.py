@@ -18,16 +18,12 @@ from bodywork_argo.access import (
     Grant,
 )
 from bodywork_argo.backend import Backend, InCluster
-from bodywork_argo.cluster import Cluster, Resource
+from bodywork_argo.cluster import NAMESPACE, SECRET, SERVICE_ACCOUNT, Cluster, Resource
 from bodywork_argo.errors import EngineError, Forbidden, GitError, Problem, Unreachable
 from bodywork_argo.plan import Accounts, Plan
 from bodywork_argo.planner import SSH_KEY
 from bodywork_argo.repo import check_access, is_url
 from bodywork_argo.secret_uses import missing_secrets
-
-NAMESPACE = Resource(api_version="v1", kind="Namespace")
-SERVICE_ACCOUNT = Resource(api_version="v1", kind="ServiceAccount")
-SECRET = Resource(api_version="v1", kind="Secret")
 
 SET_UP = "run `bodywork-argo setup --namespace {0} --apply`, or give its output to who may apply it"
 

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from bodywork_argo.cluster import Cluster, Resource
+from bodywork_argo.cluster import NAMESPACE, Cluster, Resource
 from bodywork_argo.errors import Forbidden
 from bodywork_argo.manifests import Manifest
-
-_NAMESPACE = Resource(api_version="v1", kind="Namespace")
 
 
 class Outcome(Enum):
@@ -89,13 +87,13 @@ def missing_namespaces(cluster: Cluster, documents: Iterable[Manifest]) -> tuple
 
 def _may_exist(cluster: Cluster, namespace: str) -> bool:
     try:
-        return cluster.get(_NAMESPACE, namespace, metadata_only=True) is not None
+        return cluster.get(NAMESPACE, namespace, metadata_only=True) is not None
     except Forbidden:
         return True
 
 
 def _make_namespace(cluster: Cluster, document: Manifest, *, dry_run: bool) -> Outcome:
-    if cluster.get(_NAMESPACE, document["metadata"]["name"], metadata_only=True) is not None:
+    if cluster.get(NAMESPACE, document["metadata"]["name"], metadata_only=True) is not None:
         return Outcome.UNCHANGED
     cluster.create(document, dry_run=dry_run)
     return Outcome.CREATED

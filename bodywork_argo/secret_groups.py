@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from bodywork_argo.cluster import Cluster
+from bodywork_argo.cluster import SECRET, Cluster
 from bodywork_argo.errors import AlreadyExists
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.names import MANAGED_BY, MANAGED_BY_LABEL, label_value
 from bodywork_argo.plan import Plan
-from bodywork_argo.secret_uses import SECRET, key_names, listed, secrets_used
+from bodywork_argo.secret_uses import key_names, listed, secrets_used
 
 GROUP_LABEL = "group"
 """Bodywork's own label of a secret that belongs to a group."""

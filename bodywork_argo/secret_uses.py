@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bodywork_argo.cluster import Cluster, Resource
+from bodywork_argo.cluster import SECRET, Cluster
 from bodywork_argo.errors import Forbidden, Problem
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.plan import Plan, SecretEnv, ServiceTask, Task
 from bodywork_argo.spec import VolumeKind
-
-SECRET = Resource(api_version="v1", kind="Secret")
 
 WHOLE = ""
 """In place of a key: the secret as a whole is used."""

@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from bodywork_argo.cluster import SECRET
 from bodywork_argo.errors import AlreadyExists
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.memory_cluster import MemoryCluster
-from bodywork_argo.secret_uses import SECRET
 
 NOT_FOUND = {"kind": "Status", "status": "Failure", "reason": "NotFound", "message": "not found"}
 CONFLICT = {"kind": "Status", "status": "Failure", "reason": "AlreadyExists", "message": "exists"}

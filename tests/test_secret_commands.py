@@ -15,9 +15,9 @@ import pytest
 
 from bodywork_argo.access import SECRETS_NAMESPACE
 from bodywork_argo.cli import main
+from bodywork_argo.cluster import SECRET
 from bodywork_argo.forges import fingerprint
 from bodywork_argo.memory_cluster import MemoryCluster
-from bodywork_argo.secret_uses import SECRET
 from tests.repositories import make_repository
 from tests.secrets_api import secrets_api
 from tests.ssh_server import SshServer, running_sshd

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodywork_argo.cluster import Resource
+from bodywork_argo.cluster import SECRET, Resource
 from bodywork_argo.errors import AlreadyExists
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.memory_cluster import MemoryCluster
 from bodywork_argo.plan import Plan
 from bodywork_argo.planner import make_plan
 from bodywork_argo.secret_groups import Synced, sync_group
-from bodywork_argo.secret_uses import SECRET
 from bodywork_argo.spec import SecretRef
 from tests.projects import PINNED, batch, project
 

@@ -94,8 +94,8 @@ def delete(name: str | None, yes: bool, **place: Any) -> None:
 
     Copies that runs have made of a group's secrets go with the next run that uses the group.
     """
+    from bodywork_argo.cluster import SECRET
     from bodywork_argo.secret_groups import object_name, stored_secret, stored_secrets
-    from bodywork_argo.secret_uses import SECRET
     from bodywork_argo.terminal import Terminal
 
     group = place["group"]

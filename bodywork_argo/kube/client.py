@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from bodywork_argo.cluster import Change, Resource
+from bodywork_argo.cluster import POD, Change, Resource
 from bodywork_argo.errors import Forbidden
 from bodywork_argo.kube.connection import Connection, Time
 from bodywork_argo.kube.following import ContainerLog
@@ -29,7 +29,6 @@ from bodywork_argo.kube.settings import find_settings
 from bodywork_argo.kube.watching import Watch
 from bodywork_argo.manifests import Manifest
 
-_POD = Resource(api_version="v1", kind="Pod")
 _ACCESS_REVIEW = Resource(api_version="authorization.k8s.io/v1", kind="SelfSubjectAccessReview")
 _SELF_REVIEW = Resource(api_version="authentication.k8s.io/v1", kind="SelfSubjectReview")
 _REAL_TIME = Time(now=time.monotonic, sleep=time.sleep)
@@ -143,7 +142,7 @@ class KubeCluster:
 
     def logs(self, pod: str, container: str, *, follow: bool = False) -> Iterator[bytes]:
         """Yield a container's output as it was written, in pieces of any size."""
-        request = to_object("get", _POD, self.namespace, pod)
+        request = to_object("get", POD, self.namespace, pod)
         return ContainerLog(self._connection, request, container).pieces(follow=follow)
 
     def serves(self, resource: Resource) -> bool:

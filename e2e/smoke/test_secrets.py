@@ -17,13 +17,14 @@ import yaml
 
 from bodywork_argo import runner
 from bodywork_argo.cli import main
+from bodywork_argo.cluster import SECRET
 from bodywork_argo.errors import AlreadyExists
 from bodywork_argo.forges import fingerprint
 from bodywork_argo.kube import KubeCluster, connect
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.plan import Plan
 from bodywork_argo.secret_groups import Synced, sync_group
-from bodywork_argo.secret_uses import SECRET, key_names, missing_secrets
+from bodywork_argo.secret_uses import key_names, missing_secrets
 from bodywork_argo.spec import SecretRef
 from e2e.conftest import MakeRepository
 from e2e.engines.gitservers import HTTP_PASSWORD, HTTP_USER, SshFiles

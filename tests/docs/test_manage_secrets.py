@@ -3,8 +3,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+from bodywork_argo.cluster import SECRET
 from bodywork_argo.memory_cluster import MemoryCluster
-from bodywork_argo.secret_uses import SECRET
 from tests.docs.reader import new_reader
 from tests.secrets_api import secrets_api
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from bodywork_argo import names
 from bodywork_argo.backend import LogPiece
-from bodywork_argo.cluster import Cluster, Resource
+from bodywork_argo.cluster import POD, Cluster
 from bodywork_argo.errors import BodyworkArgoError
 
-POD = Resource(api_version="v1", kind="Pod")
 WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _POLL_SECONDS = 1.0

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from bodywork_argo import names
 from bodywork_argo.backend import Compiled, LogPiece, RunRef, RunStatus
-from bodywork_argo.cluster import Cluster, ClusterFactory, Resource
+from bodywork_argo.cluster import POD, Cluster, ClusterFactory, Resource
 from bodywork_argo.errors import AlreadyExists, EngineError, Forbidden
 from bodywork_argo.manifests import Manifest
-from bodywork_argo_adapters.argo.logs import POD, WORKFLOW_LABEL, Followers, read, readable
+from bodywork_argo_adapters.argo.logs import WORKFLOW_LABEL, Followers, read, readable
 from bodywork_argo_adapters.argo.metadata import read_tasks
 from bodywork_argo_adapters.argo.status import run_phase, run_status, time_of
 from bodywork_argo_adapters.argo.waiting import waits_of
