@@ -104,7 +104,7 @@ def _differences(services: tuple[ServiceTask, ...]) -> tuple[Problem, ...]:
 
 
 def _index_credentials(plan: Plan) -> tuple[Problem, ...]:
-    if not any(task.container.prepare_env for task in _all_tasks(plan)):
+    if not any(task.container.prepare_env for task in plan.all_tasks()):
         return ()
     return (
         Problem(
@@ -116,15 +116,10 @@ def _index_credentials(plan: Plan) -> tuple[Problem, ...]:
     )
 
 
-def _all_tasks(plan: Plan) -> tuple[Task, ...]:
-    failure = () if plan.on_failure is None else (plan.on_failure,)
-    return (*plan.tasks(), *failure)
-
-
 def _without_use(plan: Plan) -> tuple[Problem, ...]:
     """Tell in one note which keys of the ``kubernetes`` blocks do nothing on this machine."""
     stages: dict[str, list[str]] = {}
-    for task in _all_tasks(plan):
+    for task in plan.all_tasks():
         for key in _cluster_keys(task):
             stages.setdefault(key, []).append(task.stage)
     if plan.run.ttl_seconds is not None:
