@@ -35,7 +35,7 @@ class RunPrinter:
             for number, stage in enumerate(dict.fromkeys(stages))
         }
         self._seen: dict[str, tuple[str, int, str]] = {}
-        self._unfinished: dict[tuple[str, int], list[bytes]] = {}
+        self._lines = _Lines()
 
     def started(self, ref: RunRef) -> None:
         """Print the run's name."""
@@ -48,13 +48,7 @@ class RunPrinter:
 
     def log(self, piece: LogPiece) -> None:
         """Print the whole lines among the bytes; the rest waits for its end."""
-        parts = self._unfinished.setdefault((piece.stage, piece.attempt), [])
-        parts.append(piece.data)
-        if b"\n" not in piece.data:
-            return
-        *lines, rest = b"".join(parts).split(b"\n")
-        parts[:] = [rest] if rest else []
-        for line in lines:
+        for line in self._lines.add(piece):
             self._line(piece.stage, line)
 
     def serving(self) -> None:
@@ -67,10 +61,8 @@ class RunPrinter:
 
     def ended(self, status: RunStatus) -> None:
         """Print lines that never ended, and the summary."""
-        for (stage, _), parts in self._unfinished.items():
-            if parts:
-                self._line(stage, b"".join(parts))
-        self._unfinished.clear()
+        for stage, line in self._lines.unfinished():
+            self._line(stage, line)
         self._terminal.summary(status)
 
     def _line(self, stage: str, line: bytes) -> None:
@@ -126,27 +118,46 @@ class LogWriter:
     def __init__(self, terminal: Terminal, *, prefixed: bool) -> None:
         self._terminal = terminal
         self._prefixed = prefixed
-        self._rest: dict[tuple[str, int], list[bytes]] = {}
+        self._lines = _Lines()
 
     def write(self, piece: LogPiece) -> None:
         """Write a piece; of several stages its whole lines."""
         if not self._prefixed:
             self._terminal.raw(piece.data)
             return
-        parts = self._rest.setdefault((piece.stage, piece.attempt), [])
-        parts.append(piece.data)
-        if b"\n" in piece.data:
-            *lines, rest = b"".join(parts).split(b"\n")
-            parts[:] = [rest] if rest else []
-            prefix = f"{piece.stage} | ".encode()
-            self._terminal.raw(b"".join(prefix + line + b"\n" for line in lines))
+        if lines := self._lines.add(piece):
+            self._terminal.raw(b"".join(self._prefixed_line(piece.stage, line) for line in lines))
 
     def close(self) -> None:
         """Write the lines that never ended."""
-        for (stage, _), parts in self._rest.items():
-            if parts:
-                self._terminal.raw(f"{stage} | ".encode() + b"".join(parts) + b"\n")
-        self._rest.clear()
+        for stage, line in self._lines.unfinished():
+            self._terminal.raw(self._prefixed_line(stage, line))
+
+    def _prefixed_line(self, stage: str, line: bytes) -> bytes:
+        return f"{stage} | ".encode() + line + b"\n"
+
+
+class _Lines:
+    """Whole lines of the pieces of logs; each attempt of a stage has an unfinished one."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, int], list[bytes]] = {}
+
+    def add(self, piece: LogPiece) -> list[bytes]:
+        """Return the lines that end in a piece, without their ends."""
+        parts = self._parts.setdefault((piece.stage, piece.attempt), [])
+        parts.append(piece.data)
+        if b"\n" not in piece.data:
+            return []
+        *lines, rest = b"".join(parts).split(b"\n")
+        parts[:] = [rest] if rest else []
+        return lines
+
+    def unfinished(self) -> list[tuple[str, bytes]]:
+        """Return stage and text of the lines that never ended, and forget them."""
+        found = [(stage, b"".join(parts)) for (stage, _), parts in self._parts.items() if parts]
+        self._parts.clear()
+        return found
 
 
 def changed(status: RunStatus, seen: dict[str, tuple[str, int, str]]) -> list[StageStatus]:
