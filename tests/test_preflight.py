@@ -67,6 +67,12 @@ def test_without_the_engine_nothing_else_is_looked_at() -> None:
     assert "does not know Workflow" in str(found["engine"].problems[0])
 
 
+def test_an_engine_whose_version_is_unknown_is_a_warning_that_names_what_is_needed() -> None:
+    (problem,) = checks(cluster())["engine"].problems
+    assert problem.severity == "warning"
+    assert problem.remedy == "ask who runs the cluster; needed is v3.6 or later"
+
+
 def test_whoever_may_not_create_runs_is_told_whom_to_ask() -> None:
     poor = cluster()
     poor.denied.add(("create", "argoproj.io", "workflows"))

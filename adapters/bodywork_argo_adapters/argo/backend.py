@@ -15,7 +15,7 @@ class ArgoBackend:
 
     name = "argo"
     title = "Argo Workflows"
-    oldest = ".".join(str(number) for number in needs.OLDEST)
+    oldest = needs.OLDEST
     needs = needs.ARGO_NEEDS
 
     def __init__(self, version: str | None = None) -> None:
