@@ -14,7 +14,7 @@ from bodywork_argo.errors import AlreadyExists, EngineError, Forbidden
 from bodywork_argo.manifests import Manifest
 from bodywork_argo_adapters.argo.logs import WORKFLOW_LABEL, Followers, read, readable
 from bodywork_argo_adapters.argo.metadata import read_tasks
-from bodywork_argo_adapters.argo.status import run_phase, run_status, time_of
+from bodywork_argo_adapters.argo.status import phase_of, run_phase, run_status, time_of
 from bodywork_argo_adapters.argo.waiting import waits_of
 
 WORKFLOW = Resource(api_version="argoproj.io/v1alpha1", kind="Workflow")
@@ -91,7 +91,7 @@ class ArgoRuntime:
             raise EngineError(f"run {ref.name} has no stage {stage}")
         if follow:
             followers = Followers(self._cluster, ref.name, stages)
-            yield from followers.pieces(lambda: self.status(ref).phase.final)
+            yield from followers.pieces(lambda: self._ended(ref))
             return
         place = {task: number for number, task in enumerate(stages)}
         found = [log for log in map(readable, self._pods(ref.name)) if log and log.task in place]
@@ -110,12 +110,12 @@ class ArgoRuntime:
         """Terminate, wait a minute at most for the end, and remove the Workflow and its pods."""
         self.terminate(ref)
         deadline = time.monotonic() + _END_SECONDS
-        while time.monotonic() < deadline and not self.status(ref).phase.final:
+        while time.monotonic() < deadline and not self._ended(ref):
             time.sleep(0.5)
         self._cluster.delete(WORKFLOW, ref.name)
 
     def _shut_down(self, ref: RunRef, how: str) -> None:
-        if self.status(ref).phase.final:
+        if self._ended(ref):
             return
         if self._cluster.patch(WORKFLOW, ref.name, {"spec": {"shutdown": how}}) is None:
             raise self._unknown(ref)
@@ -125,6 +125,11 @@ class ArgoRuntime:
         if found is None or _label(found, names.MANAGED_BY_LABEL) != names.MANAGED_BY:
             raise self._unknown(ref)
         return found
+
+    def _ended(self, ref: RunRef) -> bool:
+        """Return whether nothing follows; costs less than a status, which looks at pods, too."""
+        status = self._workflow(ref).get("status") or {}
+        return phase_of(status.get("phase", "")).final
 
     def _unknown(self, ref: RunRef) -> EngineError:
         return EngineError(
