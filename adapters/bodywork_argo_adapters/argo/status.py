@@ -16,6 +16,7 @@ from bodywork_argo.errors import EngineError
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.runner import argo_failure
 from bodywork_argo_adapters.argo.metadata import FAILURE_TASK_ANNOTATION, read_tasks
+from bodywork_argo_adapters.argo.waiting import ORDINARY
 
 _PHASES = {
     "": Phase.PENDING,
@@ -135,7 +136,8 @@ def _stage(
     elif phase is Phase.SUCCEEDED:
         exit_code = 0
     elif phase is Phase.PENDING:
-        reason = waits.get(task, "") or _waits(last.get("message", ""))
+        message = last.get("message", "")
+        reason = waits.get(task, "") or ("" if message in ORDINARY else message)
     return StageStatus(
         stage=stage,
         task=task,
@@ -146,11 +148,6 @@ def _stage(
         exit_code=exit_code,
         reason=reason,
     )
-
-
-def _waits(message: str) -> str:
-    """Return why a pod waits; that it is being made is no reason."""
-    return "" if message in ("ContainerCreating", "PodInitializing") else message
 
 
 def _never_started(stage: StageStatus, run: Phase, failure_task: str | None) -> StageStatus:

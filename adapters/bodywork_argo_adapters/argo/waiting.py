@@ -7,7 +7,8 @@ from typing import Any
 
 from bodywork_argo import names
 
-_ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
+ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""That a pod is being made is no reason."""
 
 
 def waits_of(pods: Iterable[Any]) -> dict[str, str]:
@@ -30,6 +31,6 @@ def _reason(status: dict[str, Any]) -> str:
     containers = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason", "") not in _ORDINARY:
+        if waiting.get("reason", "") not in ORDINARY:
             return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
     return ""
