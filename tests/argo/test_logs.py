@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bodywork_argo_adapters.argo.logs import ExecutorFilter, readable
@@ -28,6 +28,8 @@ def filtered(pieces: list[bytes]) -> bytes:
     return b"".join([*map(own.feed, pieces), own.close()])
 
 
+@example(module=b"time=", cuts=[])
+@example(module=b'time=2026-11-25T07:17:14.659Z level=INFO msg="mine"', cuts=[90, 130])
 @given(module=st.binary(), cuts=st.lists(st.integers(0, 600), max_size=6))
 def test_what_the_module_wrote_comes_back_the_same_however_it_arrives(
     module: bytes, cuts: list[int]

@@ -20,7 +20,9 @@ _POLL_SECONDS = 1.0
 _MARK = b"time="
 _LONGEST = 4096
 """An executor's line is never longer, so what is held back isn't either."""
-_LINE = rb'time=\S+ level=\w+ msg="%s"(?=[^\n]* argo=true)[^\n]*\n'
+_FIELD = rb' (?!time=)\w+=(?:"(?:[^"\\\n]|\\.)*"|(?:(?!time=)[^\s"])*)'
+_LINE = rb'time=\d[\dTZ:.+-]* level=\w+ msg="%s"(?=(?:' + _FIELD + rb")*? argo=true[ \n])"
+_LINE += rb"(?:" + _FIELD + rb")*\n"
 """A line of Argo's executor (4.0), whose fields come in any order."""
 _START = _LINE % b"waiting for signals"
 _OTHER = _LINE % b'(?!waiting for signals")[^"\n]*'
