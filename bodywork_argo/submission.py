@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from bodywork_argo.backend import Backend, Compiled
+from bodywork_argo.backend import Compiled
 from bodywork_argo.cluster import Cluster
-from bodywork_argo.deploy import Planned, compile_for
-from bodywork_argo.errors import EngineError, Problem, UsageError
+from bodywork_argo.deploy import Planned
+from bodywork_argo.errors import EngineError, UsageError
 from bodywork_argo.plan import Accounts
-from bodywork_argo.preflight import Check, accounts_there, in_cluster, look
+from bodywork_argo.preflight import Check, accounts_there
 from bodywork_argo.secret_groups import sync_group
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """What is about to be sent."""
-
-    planned: Planned
-    compiled: Compiled
-    notes: tuple[Problem, ...]
-    """What the engine does otherwise."""
 
 
 def settle(
@@ -57,17 +47,6 @@ def settle(
         submitted_by=cluster.who() or None,
     )
     return replace(planned, plan=plan)
-
-
-def compose(backend: Backend, planned: Planned, run_name: str) -> Submission:
-    """Compile a settled plan. Raises what `compile_for` raises."""
-    compiled, notes = compile_for(backend, planned, run_name)
-    return Submission(planned=planned, compiled=compiled, notes=notes)
-
-
-def first_look(backend: Backend, cluster: Cluster, planned: Planned) -> tuple[Check, ...]:
-    """Return what `preflight.look` finds for this plan."""
-    return tuple(look(in_cluster(backend), cluster, lambda: planned.plan))
 
 
 def fetch_group(planned: Planned, source: Cluster, target: Cluster) -> tuple[str, ...]:

@@ -12,14 +12,14 @@ from typing import Any
 
 from bodywork_argo import deploy, submission
 from bodywork_argo.access import SECRETS_NAMESPACE
-from bodywork_argo.backend import Phase, RunRef, RunStatus, Runtime
+from bodywork_argo.backend import Compiled, Phase, RunRef, RunStatus, Runtime
 from bodywork_argo.cli.options import backend_of, cluster_of, planned_of
 from bodywork_argo.cluster import Cluster
 from bodywork_argo.deploy import Planned
 from bodywork_argo.errors import Interrupted, PipelineFailed
 from bodywork_argo.follow import Patience, follow
 from bodywork_argo.manifests import to_yaml
-from bodywork_argo.preflight import in_cluster
+from bodywork_argo.preflight import in_cluster, look
 from bodywork_argo.run_views import ChangePrinter, LiveTable
 from bodywork_argo.terminal import Terminal
 
@@ -43,30 +43,29 @@ def submit_run(
     """Plan, settle, look, send, and wait if that was asked for."""
     terminal = Terminal()
     backend = backend_of(backend_name)
-    in_cluster(backend)
+    engine = in_cluster(backend)
     planned = planned_of(terminal, published=True, **words)
     connect = cluster_of(kubeconfig, context, planned.plan.namespace)
     cluster = connect()
     planned = submission.settle(
         planned, cluster, service_account=service_account, require_no_token=require_no_token
     )
-    sent = submission.compose(
-        backend, planned, name or deploy.run_name(planned.plan, secrets.token_hex(3))
-    )
-    terminal.problems(sent.notes)
+    name = name or deploy.run_name(planned.plan, secrets.token_hex(3))
+    compiled, notes = deploy.compile_for(backend, planned, name)
+    terminal.problems(notes)
     if dry_run is None:
         source = cluster.within(secrets_namespace or SECRETS_NAMESPACE)
         for line in submission.fetch_group(planned, source, cluster):
             terminal.say(line)
-    checks = submission.first_look(backend, cluster, planned)
+    checks = tuple(look(engine, cluster, lambda: planned.plan))
     for check in checks:
         terminal.problems(deploy.placed(check.problems, planned.loaded))
     if dry_run is not None:
-        _rehearse(terminal, sent, cluster, asked=dry_run)
+        _rehearse(terminal, compiled, cluster, asked=dry_run)
         return
     submission.refuse(checks)
     runtime = backend.runtime(connect)
-    ref = runtime.submit(sent.compiled)
+    ref = runtime.submit(compiled)
     _tell_started(terminal, ref, planned, output)
     if wait or watch:
         wait_for(terminal, runtime, ref, Patience(pending_seconds=pending_timeout), show=watch)
@@ -122,12 +121,10 @@ def _teller(terminal: Terminal, stack: ExitStack, *, live: bool) -> Callable[[Ru
     return ChangePrinter(terminal)
 
 
-def _rehearse(
-    terminal: Terminal, sent: submission.Submission, cluster: Cluster, *, asked: str
-) -> None:
+def _rehearse(terminal: Terminal, compiled: Compiled, cluster: Cluster, *, asked: str) -> None:
     if asked == "server":
-        submission.rehearse(sent.compiled, cluster)
-    terminal.result(to_yaml(sent.compiled.documents).rstrip("\n"))
+        submission.rehearse(compiled, cluster)
+    terminal.result(to_yaml(compiled.documents).rstrip("\n"))
 
 
 def _tell_started(terminal: Terminal, ref: RunRef, planned: Planned, output: str) -> None:
