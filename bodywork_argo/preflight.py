@@ -209,12 +209,13 @@ def _repository(plan: Plan, cluster: Cluster) -> Check:
 
 def _git_secrets(plan: Plan, cluster: Cluster) -> dict[str, str]:
     """Read the key or token that prepare will get; it goes to git alone."""
-    given = {}
-    for env in plan.git.env:
-        secret = cluster.get(SECRET, env.secret) or {}
-        if env.key in secret.get("data", {}):
-            given[env.name] = base64.b64decode(secret["data"][env.key]).decode("utf-8", "replace")
-    return given
+    names = dict.fromkeys(env.secret for env in plan.git.env)
+    data = {name: (cluster.get(SECRET, name) or {}).get("data") or {} for name in names}
+    return {
+        env.name: base64.b64decode(data[env.secret][env.key]).decode("utf-8", "replace")
+        for env in plan.git.env
+        if env.key in data[env.secret]
+    }
 
 
 def _failed(check: str, what: str, remedy: str) -> Check:

@@ -79,6 +79,13 @@ connection = _all(
 )
 """How the cluster is reached; `cluster_of` reads them."""
 
+secrets_namespace = click.option(
+    "--secrets-namespace",
+    metavar="NAME",
+    envvar="BODYWORK_SECRETS_NAMESPACE",
+    help="Where groups of secrets are kept; default: bodywork-deployment-jobs.",
+)
+
 service_account = click.option(
     "--service-account",
     metavar="NAME",

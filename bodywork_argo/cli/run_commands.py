@@ -18,6 +18,7 @@ from bodywork_argo.cli.options import (
     pods,
     repository,
     run_name,
+    secrets_namespace,
     service_account,
 )
 from bodywork_argo.errors import PipelineFailed
@@ -66,12 +67,7 @@ def run(backend_name: str, keep_services: bool, **words: Any) -> None:
 @engine("argo")
 @namespace
 @connection
-@click.option(
-    "--secrets-namespace",
-    metavar="NAME",
-    envvar="BODYWORK_SECRETS_NAMESPACE",
-    help="Where groups of secrets are kept.",
-)
+@secrets_namespace
 @service_account
 @click.option(
     "--require-no-token", is_flag=True, help="Refuse unless stages hold no token of the API."
@@ -100,7 +96,7 @@ def run(backend_name: str, keep_services: bool, **words: Any) -> None:
     help="With --wait: stop the run when a stage can't start for so long; 0: never.",
 )
 @output("name", "json")
-def submit(**words: Any) -> None:  # fmt: skip
+def submit(**words: Any) -> None:
     """Start a run in a cluster, and print its name.
 
     The commit is the one that REF names now, whatever is pushed later. A local repository stands

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bodywork_argo.cli.options import backend_of, cluster_of, connection, s
+from bodywork_argo.cli.options import secrets_namespace as with_secrets_namespace
 from bodywork_argo.errors import EngineError, Forbidden, UsageError
 
 if TYPE_CHECKING:
@@ -41,12 +42,7 @@ if TYPE_CHECKING:
     "may be repeated.",
 )
 @click.option("--secret-groups", is_flag=True, help="Add the rights for groups of secrets.")
-@click.option(
-    "--secrets-namespace",
-    metavar="NAME",
-    envvar="BODYWORK_SECRETS_NAMESPACE",
-    help="Where groups of secrets are kept; default: bodywork-deployment-jobs.",
-)
+@with_secrets_namespace
 @click.option("--apply", is_flag=True, help="Send it to the cluster instead of printing it.")
 @click.option("--dry-run", is_flag=True, help="With --apply: let the server check it only.")
 @connection

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bodywork_argo.cli.options import cluster_of, connection, s
+from bodywork_argo.cli.options import secrets_namespace as with_secrets_namespace
 from bodywork_argo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,12 +37,7 @@ def where(command: _Command) -> _Command:
             metavar="NAME",
             help="Namespace of a secret outside of groups; default: the kubeconfig context's.",
         ),
-        click.option(
-            "--secrets-namespace",
-            metavar="NAME",
-            envvar="BODYWORK_SECRETS_NAMESPACE",
-            help="Where groups of secrets are kept; default: bodywork-deployment-jobs.",
-        ),
+        with_secrets_namespace,
         connection,
     )
     return reduce(lambda made, decorate: decorate(made), decorators[::-1], command)
