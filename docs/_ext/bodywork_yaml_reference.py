@@ -107,8 +107,8 @@ value takes its place; mappings, lists and patches of both are joined, and a sta
 the place of the pipeline's of the same name.
 
 :::{note}
-The backends for Argo and Tekton are being built. Where a table names them, they are meant to act on
-the key; the local backend tells which keys it has no use for.
+The backend for Tekton, and services on Argo, are being built. Where a table names them, they are
+meant to act on the key; the local backend tells which keys it has no use for.
 :::
 """
 
