@@ -9,6 +9,7 @@ from typing_extensions import assert_never
 
 from bodywork_argo.errors import EngineError
 from bodywork_argo.manifests import Manifest
+from bodywork_argo.names import MANAGED_BY, MANAGED_BY_LABEL, PART_OF_LABEL
 from bodywork_argo.plan import (
     BatchStep,
     BatchTask,
@@ -88,8 +89,8 @@ def to_document(plan: Plan, run_name: str | None) -> Manifest:
         "metadata": {
             **name,
             "labels": {
-                "app.kubernetes.io/managed-by": "bodywork-argo",
-                "app.kubernetes.io/part-of": plan.name,
+                MANAGED_BY_LABEL: MANAGED_BY,
+                PART_OF_LABEL: plan.name,
             },
         },
         "spec": {
