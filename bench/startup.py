@@ -15,7 +15,7 @@ from pathlib import Path
 ROUNDS = 15
 FILE = """\
 version: "1.1"
-pipeline: {name: bench, docker_image: python:3.12, DAG: a >> b}
+pipeline: {name: bench, docker_image: python:3.12, DAG: a >> b >> c >> d >> e}
 stages:
   a: &stage
     executable_module_path: a.py
@@ -24,6 +24,9 @@ stages:
     memory_request_mb: 100
     batch: {max_completion_time_seconds: 30, retries: 1}
   b: *stage
+  c: *stage
+  d: *stage
+  e: *stage
 logging: {log_level: INFO}
 """
 
@@ -39,16 +42,14 @@ def main() -> None:
             "--help": [sys.executable, "-c", script, "--help"],
             "validate": [sys.executable, "-c", script, "validate", "--file", str(file)],
             "plan -o json": [
-                sys.executable,
-                "-c",
-                script,
-                "plan",
-                "-o",
-                "json",
-                "--file",
-                str(file),
+                *(sys.executable, "-c", script),
+                *("plan", "-o", "json", "--file", str(file)),
             ],
-            "compile": [sys.executable, "-c", script, "compile", "--file", str(file)],
+            "compile (argo)": [
+                *(sys.executable, "-c", script),
+                *("compile", "--backend", "argo", "--file", str(file)),
+            ],
+            "import hera": [sys.executable, "-c", "import hera.workflows"],
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(ROUNDS):

@@ -62,6 +62,11 @@ class Needs:
     """For whoever submits, follows, stops and deletes runs."""
     executor: tuple[Grant, ...] = ()
     """For the engine's own part in each pod; none where it has no part there."""
+    without_executor: str = ""
+    """What runs lack where the executor has no account of its own, for people. "" says that its
+    part takes the account of the stages, which then hold a token of the API."""
+    schedules: tuple[Grant, ...] = ()
+    """For whoever keeps schedules, also a submitter; none where the engine has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,7 @@ class Role:
 
 
 SUBMITTER_GRANTS = (
-    Grant(group="", resources=("pods",), verbs=("get", "list")),
+    Grant(group="", resources=("pods",), verbs=("get", "list", "watch")),
     Grant(group="", resources=("pods/log",), verbs=("get",)),
     Grant(group="", resources=("secrets", "serviceaccounts"), verbs=("get",)),
 )
@@ -98,19 +103,23 @@ RELEASE_GRANTS = (
     Grant(
         group="apps",
         resources=("deployments",),
-        verbs=("get", "list", "watch", "create", "patch", "delete"),
+        verbs=("get", "list", "create", "patch", "delete"),
     ),
-    Grant(group="apps", resources=("replicasets",), verbs=("list",)),
+    Grant(group="", resources=("configmaps",), verbs=("list", "create", "patch", "delete")),
     Grant(group="", resources=("services",), verbs=("get", "list", "create", "patch", "delete")),
     Grant(
         group="networking.k8s.io",
         resources=("ingresses",),
         verbs=("get", "list", "create", "patch", "delete"),
     ),
-    Grant(group="", resources=("pods",), verbs=("get", "list")),
+    Grant(group="", resources=("pods",), verbs=("list",)),
     Grant(group="", resources=("pods/log",), verbs=("get",)),
     Grant(group="", resources=("events",), verbs=("list",)),
-    Grant(group="coordination.k8s.io", resources=("leases",), verbs=("get", "create", "patch")),
+    Grant(
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "create", "patch", "delete"),
+    ),
 )
 """What rolling out services, watching them and going back takes."""
 
@@ -184,7 +193,7 @@ def roles(
 ) -> tuple[Role, ...]:
     """Return the roles that runs of these engines need in `namespace`."""
     executor = [grant for need in needs for grant in need.executor]
-    submitter = [grant for need in needs for grant in need.submitter]
+    submitter = [grant for need in needs for grant in (*need.submitter, *need.schedules)]
     found = (
         _role_of(EXECUTOR_ACCOUNT, namespace, executor),
         _role_of(RELEASE_ACCOUNT, namespace, RELEASE_GRANTS),

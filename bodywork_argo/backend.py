@@ -149,44 +149,18 @@ class Runtime(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """When a pipeline runs by itself."""
-
-    name: str
-    expressions: tuple[str, ...]
-    """Cron expressions of five fields."""
-    timezone: str | None = None
-    suspended: bool = False
-    last_run: datetime | None = None
-
-
 @runtime_checkable
-class Schedules(Protocol):
-    """Optional capability of a `Runtime`: runs that start by the clock."""
+class Prunes(Protocol):
+    """Optional capability of a `Runtime` whose engine keeps each run until somebody deletes it."""
 
-    def apply_schedule(self, schedule: Schedule, compiled: Compiled) -> bool:
-        """Create or update; return whether anything changed."""
-        ...
+    kept_runs: int
+    """How many runs of a pipeline are kept unless somebody says otherwise."""
 
-    def list_schedules(self) -> tuple[Schedule, ...]:
-        """Return all schedules of ours."""
-        ...
+    def prune(self, pipeline: str, keep: int) -> tuple[str, ...]:
+        """Delete runs of a pipeline that have ended, but for its newest `keep` runs.
 
-    def get_schedule(self, name: str) -> Schedule:
-        """Return one; EngineError when there is none."""
-        ...
-
-    def suspend_schedule(self, name: str) -> None:
-        """Start no run until it is resumed."""
-        ...
-
-    def resume_schedule(self, name: str) -> None:
-        """Start runs again, from the next time on."""
-        ...
-
-    def delete_schedule(self, name: str) -> None:
-        """Remove the schedule; runs that it started stay."""
+        Return the names of those deleted.
+        """
         ...
 
 
@@ -228,6 +202,7 @@ class EngineVersion:
 class InCluster(Protocol):
     """Optional capability of a `Backend`: its engine runs in a Kubernetes cluster."""
 
+    name: str
     title: str
     """What the engine calls itself."""
     oldest: str
@@ -238,6 +213,32 @@ class InCluster(Protocol):
         """Return the version that the cluster has; None when nothing there tells.
 
         Asks with the rights of an ordinary user of one namespace; what is forbidden is left.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A connection through an engine's own server, in place of the cluster's API."""
+
+    runtime: Runtime
+    address: str
+    """Of the server, for people."""
+    namespace: str
+
+
+@runtime_checkable
+class HasServer(Protocol):
+    """Optional capability of a `Backend`: its engine has a server that can stand for the cluster.
+
+    Through it runs are submitted, followed and ended without a kubeconfig.
+    """
+
+    def served(self, namespace: str | None) -> Served | None:
+        """Return the connection, if the environment asks for it; nothing is contacted yet.
+
+        `namespace` is the one that the user or the file names, if any. Raises EngineError when
+        none is known.
         """
         ...
 

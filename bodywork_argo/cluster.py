@@ -78,7 +78,11 @@ class Cluster(Protocol):
         ...
 
     def patch(self, resource: Resource, name: str, changes: Manifest) -> Manifest | None:
-        """Merge changes (RFC 7386) into an object; return it, or None when there is none."""
+        """Merge changes (RFC 7386) into an object; return it, or None when there is none.
+
+        With a ``metadata.resourceVersion`` among the changes only that state of it is changed.
+        Raises Changed when it is in another.
+        """
         ...
 
     def get(self, resource: Resource, name: str, *, metadata_only: bool = False) -> Manifest | None:
@@ -99,8 +103,12 @@ class Cluster(Protocol):
         """Return the objects that carry all these labels and have these fields, page by page."""
         ...
 
-    def delete(self, resource: Resource, name: str) -> bool:
-        """Delete with its dependents; return whether it was there."""
+    def delete(self, resource: Resource, name: str, *, only: Manifest | None = None) -> bool:
+        """Delete with its dependents; return whether that was done.
+
+        With `only`, an object as it was read, nothing else of that name is deleted, nor the same
+        one when it has changed meanwhile: then the answer is False, as when there is none.
+        """
         ...
 
     def watch(
@@ -124,6 +132,12 @@ class Cluster(Protocol):
         With `follow` until the container has ended, across lost connections, each byte once.
         Raises EngineError when there is no such pod or the container has not started.
         """
+        ...
+
+    def last_lines(
+        self, pod: str, container: str, count: int, *, previous: bool = False
+    ) -> tuple[str, ...]:
+        """Return the end of a container's output, or of its `previous` start; nothing if none."""
         ...
 
     def serves(self, resource: Resource) -> bool:

@@ -63,16 +63,28 @@ def compile_for(
             f"'{run_name}' can't name a run: use at most 63 small letters, digits and dashes, "
             f"such as {dns_label(run_name)}"
         )
-    problems = placed(backend.check(planned.plan), planned.loaded)
-    if refused := errors_of(problems):
-        raise UnsupportedError(refused)
+    problems = checked_by(backend, planned)
     return backend.compile(planned.plan, run_name), problems
 
 
+def checked_by(backend: Backend, planned: Planned) -> tuple[Problem, ...]:
+    """Return what an engine does otherwise. Raises UnsupportedError with all it can't express."""
+    problems = placed(backend.check(planned.plan), planned.loaded)
+    if refused := errors_of(problems):
+        raise UnsupportedError(refused)
+    return problems
+
+
 def placed(problems: Iterable[Problem], loaded: Loaded) -> tuple[Problem, ...]:
-    """Return the problems with the file and the line that their keys stand in."""
+    """Return the problems with the file and the line that their keys stand in.
+
+    One that has a place already, such as a cluster, is no problem of the file.
+    """
     lines = loaded.parsed.lines
-    return tuple(problem.at(loaded.label, _line(problem.key, lines)) for problem in problems)
+    return tuple(
+        problem if problem.file else problem.at(loaded.label, _line(problem.key, lines))
+        for problem in problems
+    )
 
 
 def run_name(plan: Plan, suffix: str) -> str:

@@ -10,10 +10,13 @@
     ├── EngineError              4   a cluster or an engine is unreachable or refused
     │   ├── Unreachable          4   no answer, or none that makes sense, also after retries
     │   ├── Forbidden            4   who we are may not do this; names the verb and the resource
-    │   └── AlreadyExists        4   an object of that name is there already
+    │   ├── AlreadyExists        4   an object of that name is there already
+    │   └── Changed              4   an object is not any more as it was when it was looked at
     ├── GitError                 5   a repository, a ref or a commit can't be had
+    │   └── GitHostUnreachable   5   its host can't be asked from here; from elsewhere it may be
     ├── TimedOut                 6   waiting took longer than allowed
-    └── Interrupted            130   Ctrl-C, or the signal named in the message
+    ├── Interrupted            130   Ctrl-C, or the signal named in the message
+    └── OutputClosed           141   who read our output, such as `head`, has seen enough
 
 Errors of other libraries are turned into one of these at the edge where they arise, with the
 original as ``__cause__``. No message ever contains the value of a secret.
@@ -33,7 +36,8 @@ class Problem:
     """One thing that is wrong, or worth knowing, and what to do about it.
 
     ``key`` is a dotted path such as ``stages.train.batch.retries`` (empty for the whole file),
-    ``line`` counts from 1 (0 when unknown), ``file`` is what the user called the file.
+    ``line`` counts from 1 (0 when unknown), ``file`` is what the user called the file, or the
+    address of the cluster that it is about.
 
     >>> print(Problem(key="version", what="is missing", remedy='write version: "1.1"',
     ...               file="bodywork.yaml", line=1))
@@ -105,10 +109,18 @@ class AlreadyExists(EngineError):
     """An object of that name is there already."""
 
 
+class Changed(EngineError):
+    """An object is not any more as it was when it was looked at, or is being deleted."""
+
+
 class GitError(BodyworkArgoError):
     """A repository, a ref or a commit can't be had."""
 
     exit_code = 5
+
+
+class GitHostUnreachable(GitError):
+    """The host of a repository can't be asked from here; from elsewhere it may well be."""
 
 
 class TimedOut(BodyworkArgoError):
@@ -121,3 +133,9 @@ class Interrupted(BodyworkArgoError):
     """The user pressed Ctrl-C or the process was told to end."""
 
     exit_code = 130
+
+
+class OutputClosed(BodyworkArgoError):
+    """Who read our output has seen enough; the code is that of programs that SIGPIPE ends."""
+
+    exit_code = 141

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bodywork_argo.backend import Phase, RunRef, RunStatus, Runtime
-from bodywork_argo.errors import BodyworkArgoError, TimedOut
+from bodywork_argo.errors import TimedOut
 
 DEFAULT_PENDING_TIMEOUT_SECONDS = 600.0
 
@@ -68,7 +68,7 @@ class _Statuses:
     """Reads a watch in a thread, so that waiting for the next status can have a limit."""
 
     def __init__(self, runtime: Runtime, ref: RunRef) -> None:
-        self._queue: queue.Queue[RunStatus | BodyworkArgoError] = queue.Queue()
+        self._queue: queue.Queue[RunStatus | Exception] = queue.Queue()
         threading.Thread(target=self._read, args=(runtime, ref), daemon=True).start()
 
     def next(self, timeout: float | None) -> RunStatus | None:
@@ -77,7 +77,7 @@ class _Statuses:
             item = self._queue.get(timeout=timeout)
         except queue.Empty:
             return None
-        if isinstance(item, BodyworkArgoError):
+        if isinstance(item, Exception):
             raise item
         return item
 
@@ -85,7 +85,7 @@ class _Statuses:
         try:
             for status in runtime.watch(ref):
                 self._queue.put(status)
-        except BodyworkArgoError as error:
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for, or none would end
             self._queue.put(error)
 
 

@@ -124,6 +124,22 @@ def read_file(location: Location) -> Parsed:
     return parse_project(content, location.file, location.strict)
 
 
+def read_checkout(folder: Path, directory: str, *, strict: bool) -> Parsed:
+    """Parse the bodywork.yaml of a commit that is checked out in `folder`, without asking git.
+
+    Raises:
+        UsageError: it has none in `directory`.
+        SpecError: it is invalid, or files that the stages of the DAG name are not there.
+    """
+    path = folder / directory / FILE_NAME
+    if not path.is_file():
+        raise UsageError(f"there is no {Path(directory, FILE_NAME)} any more")
+    label = str(Path(directory, FILE_NAME))
+    parsed = parse_project(path.read_bytes(), label, strict)
+    _check_files(parsed, label, _on_disk(path.parent), everything=False)
+    return parsed
+
+
 def _in_commit(snapshot: Snapshot) -> Callable[[str], str]:
     return lambda path: snapshot.tree.fault(f"{snapshot.directory or '.'}/{path}")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from bodywork_argo.cluster import POD, Change, Resource
-from bodywork_argo.errors import AlreadyExists, EngineError, Forbidden
+from bodywork_argo.errors import AlreadyExists, Changed, EngineError, Forbidden
 from bodywork_argo.manifests import Manifest
 
 _CLUSTER_WIDE = ("Namespace", "CustomResourceDefinition", "ClusterRole")
@@ -103,12 +103,14 @@ class MemoryCluster:
             if (kind, place) == (resource, space) and _selected(found, labels, fields)
         )
 
-    def delete(self, resource: Resource, name: str) -> bool:
-        """Delete with its dependents; return whether it was there."""
+    def delete(self, resource: Resource, name: str, *, only: Manifest | None = None) -> bool:
+        """Delete with its dependents; return whether that was done."""
         self._check("delete", resource)
-        gone = self._objects.pop(self._key(resource, name), None)
-        if gone is None:
+        key = self._key(resource, name)
+        found = self._objects.get(key)
+        if found is None or (only is not None and _state(found) != _state(only)):
             return False
+        gone = self._objects.pop(key)
         self._changes.append(Change(type="DELETED", object=gone))
         for (kind, space, dependent), found in list(self._objects.items()):
             owners = found["metadata"].get("ownerReferences") or []
@@ -150,6 +152,14 @@ class MemoryCluster:
             raise EngineError(f"container {container} of pod {pod} has not started")
         yield self.written[pod, container]
 
+    def last_lines(
+        self, pod: str, container: str, count: int, *, previous: bool = False
+    ) -> tuple[str, ...]:
+        """Return the end of what is `written` for the container, previous or not."""
+        self._check("get", POD, "pods/log")
+        lines = self.written.get((pod, container), b"").decode().splitlines()
+        return tuple(lines[-count:])
+
     def serves(self, resource: Resource) -> bool:
         """Return whether the kind is among `served`."""
         return self.served is None or resource in self.served
@@ -187,6 +197,9 @@ class MemoryCluster:
         self, key: tuple[Resource, str, str], changes: Manifest, *, dry_run: bool = False
     ) -> Manifest:
         before = self._objects[key]
+        version = (changes.get("metadata") or {}).get("resourceVersion")
+        if version not in (None, before["metadata"]["resourceVersion"]):
+            raise Changed(f"{key[0].plural} {key[2]} has been changed meanwhile")
         after = _merged(before, changes)
         if after == before:
             return _read(before)
@@ -211,6 +224,10 @@ class MemoryCluster:
 
 def _resource(manifest: Manifest) -> Resource:
     return Resource(api_version=manifest["apiVersion"], kind=manifest["kind"])
+
+
+def _state(found: Manifest) -> tuple[str, str]:
+    return found["metadata"]["uid"], found["metadata"]["resourceVersion"]
 
 
 def _read(found: Manifest, *, metadata_only: bool = False) -> Manifest:

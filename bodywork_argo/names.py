@@ -8,6 +8,7 @@ and the schema refuses two stages that meet in it.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 LABEL_LIMIT = 63
 """Longest DNS-1123 label and label value (Kubernetes API conventions)."""
@@ -27,10 +28,16 @@ BRANCH_LABEL = "bodywork-argo/branch"
 """`label_value` of the ref; the whole of it is the annotation `REF_ANNOTATION`."""
 VERSION_LABEL = "bodywork-argo/version"
 SUBMITTED_BY_LABEL = "bodywork-argo/submitted-by"
+RUN_LABEL = "bodywork-argo/run"
+"""`label_value` of the name of the run that released a service."""
 PIPELINE_ANNOTATION = PIPELINE_LABEL
+STAGE_ANNOTATION = STAGE_LABEL
+"""The name that the author gave the stage."""
 REPOSITORY_ANNOTATION = "bodywork-argo/repository"
 REF_ANNOTATION = "bodywork-argo/ref"
 DIRECTORY_ANNOTATION = "bodywork-argo/directory"
+STARTUP_ANNOTATION = "bodywork-argo/startup-seconds"
+INSTALL_ANNOTATION = "bodywork-argo/install-seconds"
 DIGEST_ANNOTATION = "bodywork-argo/digest"
 """SHA-256 of the document without this annotation: whether two documents are the same."""
 
@@ -86,6 +93,17 @@ def label_value(text: str) -> str:
         return text
     clean = re.sub(r"[^A-Za-z0-9_.]+", "-", text)
     return _with_hash(clean.strip("-_."), text, LABEL_LIMIT)
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """Return a name that nothing else has, as close to the wanted one as can be.
+
+    >>> free_name("stage", {"stage"})
+    'stage-x'
+    """
+    while wanted in taken:
+        wanted = f"{wanted}-x"
+    return wanted
 
 
 def variable_part(stage: str) -> str:

@@ -31,9 +31,18 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedAtRun:
-    """A first task of each run resolves the ref; all stages take what it found."""
+    """A first task of each run resolves the ref; all stages take what it found.
+
+    That task plans the commit again. Where this gives another plan, what the run would do is not
+    what its file says any more.
+    """
 
     ref: str
+    """Branch or tag, or HEAD for the repository's default branch."""
+    known: str = ""
+    """The commit that this plan was made of; where no other is found, the failure task takes it."""
+    again: str = ""
+    """What planning takes beside the code, as JSON; see `replanning`."""
 
 
 Revision: TypeAlias = Pinned | Parameter | ResolvedAtRun
@@ -134,6 +143,20 @@ class Accounts:
     executor: str | None = None
     """Of the engine's own part in each pod. With one, the module's container holds no token of
     the API; None leaves the token of the stage's account to both."""
+    release: str | None = None
+    """Of the tasks that release services; None is the namespace's default."""
+    submitter: str | None = None
+    """Of the first task of a scheduled run, which may start another; None is as for `stage`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployer:
+    """What releases services inside a run."""
+
+    image: str = "python:3.12-slim"
+    """Any with Python; bodywork-argo is installed there unless the image has it."""
+    pending_seconds: float = 600.0
+    """For a service's pod to get its node and its image; 0 means for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,10 +277,13 @@ class Plan:
     run: RunOptions = RunOptions()
     git: GitAccess = GitAccess()
     accounts: Accounts = Accounts()
+    deployer: Deployer = Deployer()
     exclusive: bool = False
     """Whether no other exclusive run of the pipeline goes on at the same time."""
     submitted_by: str | None = None
     """Who started the run, as the cluster knows them."""
+    scheduled: bool = False
+    """Whether a schedule starts the runs; their stages are told for when."""
     keep_services: bool = False
     """Whether services that live inside their run (local backend) stay up when it has ended."""
 
@@ -302,11 +328,15 @@ def prepare_command(
     *,
     repository: str,
     commit: str,
+    head: str = "",
+    known_commit: str = "",
     host_keys: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """Return the command line that fetches the code and installs the requirements.
 
     `repository` and `commit` are the engine's text for them: values, or its own placeholders.
+    `head` is the option that names a ref whose last commit is taken in place of `commit`.
+    `known_commit` is taken where the engine puts nothing in the place of that for the commit.
     """
     return (
         site.python,
@@ -315,7 +345,8 @@ def prepare_command(
         f"--workspace={site.workspace}",
         f"--termination-log={site.termination_log}",
         f"--repository={repository}",
-        f"--commit={commit}",
+        head or f"--commit={commit}",
+        *([f"--known-commit={known_commit}"] if known_commit else []),
         *([f"--ca-bundle={site.ca_bundle}"] if container.ca_bundle else []),
         *(f"--host-key={line}" for line in host_keys),
         *container.prepare,

@@ -15,6 +15,7 @@ from bodywork_argo.plan import (
     BatchStep,
     BatchTask,
     Container,
+    Deployer,
     Env,
     GitAccess,
     PlainEnv,
@@ -69,6 +70,9 @@ class PlanOptions:
     """None: exclusive when the pipeline has services, since two runs would roll out both."""
     submitted_by: str | None = None
     keep_services: bool = False
+    deployer: Deployer | None = None
+    scheduled: bool = False
+    """Whether the plan is for a schedule."""
 
 
 def make_plan(project: Project, source: Source, options: PlanOptions | None = None) -> Plan:
@@ -85,8 +89,10 @@ def make_plan(project: Project, source: Source, options: PlanOptions | None = No
         run=project.run,
         git=_git_access(source.repository, options),
         accounts=options.accounts,
+        deployer=options.deployer or Deployer(),
         exclusive=plan_stage.has_services if options.exclusive is None else options.exclusive,
         submitted_by=options.submitted_by,
+        scheduled=options.scheduled,
         keep_services=options.keep_services,
     )
 

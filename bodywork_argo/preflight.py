@@ -7,25 +7,37 @@ be missed. Values of the stages' secrets are never read.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bodywork_argo.access import (
     EXECUTOR_ACCOUNT,
     EXECUTOR_TOKEN,
+    RELEASE_ACCOUNT,
     STAGE_ACCOUNT,
+    SUBMITTER,
     SUBMITTER_GRANTS,
     Grant,
 )
 from bodywork_argo.backend import Backend, InCluster
 from bodywork_argo.cluster import NAMESPACE, SECRET, SERVICE_ACCOUNT, Cluster, Resource
-from bodywork_argo.errors import EngineError, Forbidden, GitError, Problem, Unreachable
+from bodywork_argo.errors import (
+    EngineError,
+    Forbidden,
+    GitError,
+    GitHostUnreachable,
+    Problem,
+    Unreachable,
+)
+from bodywork_argo.manifests import Manifest
 from bodywork_argo.plan import Accounts, Plan
 from bodywork_argo.planner import SSH_KEY
 from bodywork_argo.repo import check_access, is_url
-from bodywork_argo.secret_uses import missing_secrets
+from bodywork_argo.secret_lookup import Group, look_for_secrets
 
-SET_UP = "run `bodywork-argo setup --namespace {0} --apply`, or give its output to who may apply it"
+_SETUP_FOR = "argo"
+"""The engine that `setup` prepares a namespace for unless another one is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +48,9 @@ class Check:
     found: str = ""
     """What is there; for people."""
     problems: tuple[Problem, ...] = ()
+    """Those on the cluster name it in place of a file; the others have no place yet."""
+    upcoming: tuple[str, ...] = ()
+    """What a run would do first, as ``copy secret db from group prod``."""
 
     @property
     def blocks(self) -> bool:
@@ -48,23 +63,43 @@ def look(
     cluster: Cluster,
     settle: Callable[[], Plan] | None = None,
     *,
+    group: Group | None = None,
+    scheduled: bool = False,
     thorough: bool = False,
 ) -> Iterator[Check]:
     """Yield each check when it is done; one without which the others make no sense ends it.
 
     `settle` gives the plan that would be submitted; it is called when the cluster has answered.
-    A thorough look asks for every right that any command needs, not only to submit.
+    `group` is where its secrets come from, if they do. With `scheduled` the plan is not submitted
+    but its schedule kept. A thorough look asks for every right that any command needs.
     """
-    for check in (_reached(cluster), _engine(backend, cluster)):
-        yield check
+    for first in (partial(_reached, backend), partial(_engine, backend)):
+        check = first(cluster)
+        yield _on(cluster, check)
         if check.blocks:
             return
-    yield _rights(backend, cluster, thorough=thorough)
+    yield _on(
+        cluster, _rights(backend, cluster, _needed(backend, scheduled=scheduled, thorough=thorough))
+    )
     plan = settle() if settle else None
-    yield _accounts(cluster, plan)
+    yield _on(cluster, _accounts(backend, cluster, plan))
     if plan is not None:
-        yield Check(name="secrets", found="all are there", problems=missing_secrets(plan, cluster))
-        yield _repository(plan, cluster)
+        yield _on(cluster, _secrets(plan, cluster, group))
+        yield _on(cluster, _repository(plan, cluster, group))
+
+
+def looked_through(checks: Sequence[Check]) -> bool:
+    """Return whether a look with a plan went to its end: a plan can be settled there."""
+    return bool(checks) and checks[-1].name == "repository"
+
+
+def _on(cluster: Cluster, check: Check) -> Check:
+    """Return the check with the cluster as the place of what is of no file."""
+    problems = tuple(
+        problem.at(cluster.server, 0) if problem.key == check.name else problem
+        for problem in check.problems
+    )
+    return replace(check, problems=problems)
 
 
 def in_cluster(backend: Backend) -> InCluster:
@@ -88,25 +123,60 @@ def accounts_there(cluster: Cluster) -> Accounts:
         return Accounts()
     if stage is None or executor is None or token is None:
         return Accounts()
-    return Accounts(stage=STAGE_ACCOUNT, executor=EXECUTOR_ACCOUNT)
+    return Accounts(
+        stage=STAGE_ACCOUNT, executor=EXECUTOR_ACCOUNT, release=release_account_there(cluster)
+    )
 
 
-def _reached(cluster: Cluster) -> Check:
+def release_account_there(cluster: Cluster) -> str | None:
+    """Return the account that `setup` makes for releasing services, if it is there."""
+    return _account_there(cluster, RELEASE_ACCOUNT)
+
+
+def submitter_account_there(cluster: Cluster) -> str | None:
+    """Return the account that `setup` makes for starting runs, if it is there."""
+    return _account_there(cluster, SUBMITTER)
+
+
+def _account_there(cluster: Cluster, name: str) -> str | None:
+    try:
+        found = cluster.get(SERVICE_ACCOUNT, name, metadata_only=True)
+    except Forbidden:
+        return None
+    return None if found is None else name
+
+
+def setup_command(backend: InCluster, cluster: Cluster, *words: str) -> str:
+    """Return the command that prepares the cluster's namespace for an engine."""
+    engine = () if backend.name == _SETUP_FOR else ("--backend", backend.name)
+    call = ("bodywork-argo", "setup", *engine, "--namespace", cluster.namespace, *words, "--apply")
+    return f"`{' '.join(call)}`"
+
+
+def holds_token(backend: InCluster, accounts: Accounts) -> bool:
+    """Return whether stages hold a token of the API under these accounts."""
+    if accounts.executor is not None:
+        return False
+    return accounts.stage is not None or not backend.needs.without_executor
+
+
+def _reached(backend: InCluster, cluster: Cluster) -> Check:
     """See whether the API answers and the namespace exists."""
     try:
         found = f"Kubernetes {cluster.version()} at {cluster.server}, namespace {cluster.namespace}"
     except Unreachable as error:
-        return _failed("cluster", str(error), "check --kubeconfig and --context, VPN and proxies")
+        remedy = "check --kubeconfig and --context (`kubectl config get-contexts`), VPN and proxies"
+        return _failed("cluster", str(error), remedy)
     except Forbidden as error:
-        return _failed("cluster", str(error), "log in to the cluster again")
+        return _failed("cluster", str(error), "`kubectl auth whoami` has to answer first")
     try:
         missing = cluster.get(NAMESPACE, cluster.namespace, metadata_only=True) is None
     except Forbidden:  # an ordinary right of nobody; what follows will tell
         missing = False
     if missing:
         remedy = (
-            f"name another with --namespace, or create it: "
-            f"`bodywork-argo setup --namespace {cluster.namespace} --create-namespace --apply`"
+            "name another with --namespace, or create it: "
+            f"{setup_command(backend, cluster, '--create-namespace')}"
         )
         return _failed("cluster", f"there is no namespace {cluster.namespace}", remedy)
     return Check(name="cluster", found=found)
@@ -119,7 +189,8 @@ def _engine(backend: InCluster, cluster: Cluster) -> Check:
             return _failed(
                 "engine",
                 f"the cluster does not know {kind.kind} ({kind.api_version})",
-                f"install {backend.title}, or choose another cluster with --context",
+                f"install {backend.title} {backend.oldest} or later, or choose another cluster "
+                f"with --context (`kubectl config get-contexts`)",
             )
     version = backend.installed(cluster)
     if version is None:
@@ -134,9 +205,14 @@ def _engine(backend: InCluster, cluster: Cluster) -> Check:
     return Check(name="engine", found=found)
 
 
-def _rights(backend: InCluster, cluster: Cluster, *, thorough: bool) -> Check:
-    grants = backend.needs.submitter
-    grants = (*grants, *SUBMITTER_GRANTS) if thorough else _first_of(grants)
+def _needed(backend: InCluster, *, scheduled: bool, thorough: bool) -> tuple[Grant, ...]:
+    needs = backend.needs
+    if thorough:
+        return (*needs.submitter, *needs.schedules, *SUBMITTER_GRANTS)
+    return needs.schedules if scheduled else _first_of(needs.submitter)
+
+
+def _rights(backend: InCluster, cluster: Cluster, grants: tuple[Grant, ...]) -> Check:
     missing = [
         (verb, grant.group, resource)
         for grant in grants
@@ -145,7 +221,7 @@ def _rights(backend: InCluster, cluster: Cluster, *, thorough: bool) -> Check:
         if not cluster.may(verb, grant.group, resource)
     ]
     who = cluster.who() or "you"
-    problems = tuple(_may_not(cluster, who, *each) for each in missing)
+    problems = tuple(_may_not(backend, cluster, who, *each) for each in missing)
     return Check(name="rights", found=f"{who} may submit and follow runs", problems=problems)
 
 
@@ -154,26 +230,34 @@ def _first_of(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
     return (replace(grants[0], resources=grants[0].resources[:1], verbs=("create",)),)
 
 
-def _may_not(cluster: Cluster, who: str, verb: str, group: str, resource: str) -> Problem:
+def _may_not(
+    backend: InCluster, cluster: Cluster, who: str, verb: str, group: str, resource: str
+) -> Problem:
     name = f"{resource}.{group}" if group else resource
     what = f"{who} may not {verb} {name} in namespace {cluster.namespace}"
     remedy = (
-        f"bind the role of submitters: `bodywork-argo setup --namespace {cluster.namespace} "
-        f"--bind User:{who} --apply`, or give its output to who may apply it"
+        f"bind the role of submitters: {setup_command(backend, cluster, '--bind', f'User:{who}')}, "
+        "or give its output to who may apply it"
     )
     if verb == "create":
         return Problem(key="rights", what=what, remedy=remedy)
     return _warning("rights", what, remedy)
 
 
-def _accounts(cluster: Cluster, plan: Plan | None) -> Check:
+def _accounts(backend: InCluster, cluster: Cluster, plan: Plan | None) -> Check:
     chosen = accounts_there(cluster) if plan is None else plan.accounts
+    remedy = f"run {setup_command(backend, cluster)}, or give its output to who may apply it"
+    if plan is not None and chosen.release is None and any(True for _ in plan.services()):
+        what = f"account {RELEASE_ACCOUNT} is missing, under which runs release services"
+        return _failed("accounts", what, remedy)
     if chosen.executor is not None:
         found = f"stages run as {chosen.stage} and hold no token of the API"
         return Check(name="accounts", found=found)
     account = chosen.stage or "the namespace's default account"
-    what = f"stages run as {account} and hold its token, since the accounts of `setup` are missing"
-    remedy = SET_UP.format(cluster.namespace)
+    lacks = backend.needs.without_executor
+    if holds_token(backend, chosen):
+        lacks = f"stages run as {account} and hold its token"
+    what = f"{lacks}, since the accounts of `setup` are missing"
     return Check(
         name="accounts",
         found=f"stages run as {account}",
@@ -181,41 +265,90 @@ def _accounts(cluster: Cluster, plan: Plan | None) -> Check:
     )
 
 
-def _repository(plan: Plan, cluster: Cluster) -> Check:
+def _secrets(plan: Plan, cluster: Cluster, group: Group | None) -> Check:
+    looked = look_for_secrets(plan, cluster, group)
+    upcoming = (
+        tuple(f"copy secret {name} from group {group.name}" for name in looked.copies)
+        if group
+        else ()
+    )
+    return Check(name="secrets", found="all are there", problems=looked.problems, upcoming=upcoming)
+
+
+def _repository(plan: Plan, cluster: Cluster, group: Group | None) -> Check:
     """See whether what pods are given opens the repository, from here."""
     address = plan.source.repository
     if address is None or not is_url(address):
         return Check(name="repository", found="opened by each pod by itself")
     try:
-        given = _git_secrets(plan, cluster)
+        given = _git_secrets(plan, cluster, group)
     except Forbidden as error:
-        what = f"nobody can tell whether pods may fetch {address}: {error}"
-        remedy = "ask for the right to get secrets, or check it yourself"
-        return Check(name="repository", problems=(_warning("repository", what, remedy),))
+        return _unseen(plan, address, error)
     if plan.git.env and plan.git.env[0].name == SSH_KEY and SSH_KEY not in given:
         secret = plan.git.env[0].secret
         return _failed(
             "repository",
             f"pods have no key for {address}: secret {secret} with the key {SSH_KEY} is missing",
-            f"`bodywork-argo ssh-key create FILE {secret} --repository {address} "
-            f"-n {cluster.namespace}`",
+            f"`{_making(plan, address)} -n {cluster.namespace}`",
         )
     try:
         check_access(address, given, plan.git.host_keys)
+    except GitHostUnreachable as error:
+        what = f"nobody can tell from here whether pods may fetch {address}: {error}"
+        remedy = "where pods reach the host all the same, go on"
+        return Check(name="repository", problems=(_warning("repository", what, remedy),))
     except GitError as error:
-        return _failed("repository", f"with what pods are given: {error}", "mend the secret")
+        remedy = _remedy_of_access(plan, cluster, group, address)
+        return _failed("repository", f"with what pods are given: {error}", remedy)
     return Check(name="repository", found=f"{address} opens with what pods are given")
 
 
-def _git_secrets(plan: Plan, cluster: Cluster) -> dict[str, str]:
+def _unseen(plan: Plan, address: str, refusal: Forbidden) -> Check:
+    """Judge a repository where nobody may look for its key: one that opens without needs none."""
+    try:
+        check_access(address, {}, plan.git.host_keys)
+    except GitError:
+        what = f"nobody can tell whether pods may fetch {address}: {refusal}"
+        remedy = "ask for the right to get secrets, or check it yourself"
+        return Check(name="repository", problems=(_warning("repository", what, remedy),))
+    return Check(name="repository", found=f"{address} opens to everybody")
+
+
+def _remedy_of_access(plan: Plan, cluster: Cluster, group: Group | None, address: str) -> str:
+    if not plan.git.env:
+        return "check the address"
+    where = f"-n {cluster.namespace}"
+    if group and group.find(plan.git.env[0].secret, metadata_only=True):
+        where = group.options
+    return (
+        "check the address, and what opens it; the secret is made anew by "
+        f"`{_making(plan, address)} {where} --replace`"
+    )
+
+
+def _making(plan: Plan, address: str) -> str:
+    """Return the command that stores what opens the repository, but for its place."""
+    env = plan.git.env[0]
+    if env.name != SSH_KEY:
+        return f"bodywork-argo git-token create {env.secret} --stdin --repository {address}"
+    hosts = "" if plan.git.host_keys else " --known-hosts FILE"
+    return f"bodywork-argo ssh-key create FILE {env.secret} --repository {address}{hosts}"
+
+
+def _git_secrets(plan: Plan, cluster: Cluster, group: Group | None) -> dict[str, str]:
     """Read the key or token that prepare will get; it goes to git alone."""
     names = dict.fromkeys(env.secret for env in plan.git.env)
-    data = {name: (cluster.get(SECRET, name) or {}).get("data") or {} for name in names}
+    data = {name: _git_secret(name, cluster, group).get("data") or {} for name in names}
     return {
         env.name: base64.b64decode(data[env.secret][env.key]).decode("utf-8", "replace")
         for env in plan.git.env
         if env.key in data[env.secret]
     }
+
+
+def _git_secret(name: str, cluster: Cluster, group: Group | None) -> Manifest:
+    """Return the secret as a run will find it: as its group has it, if it does."""
+    return (group and group.find(name)) or cluster.get(SECRET, name) or {}
 
 
 def _failed(check: str, what: str, remedy: str) -> Check:

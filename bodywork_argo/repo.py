@@ -14,13 +14,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bodywork_argo import runner
-from bodywork_argo.errors import GitError
+from bodywork_argo.errors import GitError, GitHostUnreachable
 from bodywork_argo.tree import Tree
 
 if TYPE_CHECKING:
     from git import Repo
 
 FETCH_TIMEOUT_SECONDS = 120
+ASK_TIMEOUT_SECONDS = 30
 _TROUBLE = (
     (
         "dubious ownership",
@@ -30,7 +31,22 @@ _TROUBLE = (
     ("couldn't find remote ref HEAD", "{} has no commit yet; push one"),
     ("couldn't find remote ref", "{} has no such branch, tag or commit; was it pushed?"),
     ("Failed to connect", "the host of {} can't be reached"),
+    ("CONNECT tunnel failed", "a proxy on the way to {} refuses"),
+    ("SSL certificate problem", "the certificate of the host of {} is not trusted here"),
+    ("certificate verification failed", "the certificate of the host of {} is not trusted here"),
+    ("No route to host", "the host of {} can't be reached"),
+    ("Network is unreachable", "the host of {} can't be reached"),
+    ("Connection reset by peer", "the host of {} ends the connection"),
+    ("Empty reply from server", "the host of {} ends the connection"),
+    ("did not complete in", "the host of {} does not answer"),
 )
+_NOT_FROM_HERE = re.compile(
+    r"Could not resolve host|Connection (refused|timed out|reset by peer)|Failed to connect"
+    r"|No route to host|Network is unreachable|Empty reply from server|CONNECT tunnel failed"
+    r"|SSL certificate problem|certificate verification failed|returned error: 50[234]"
+    r"|did not complete in \d+ sec"
+)
+"""In git's complaints: what tells of the way to the host alone."""
 _FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _ABBREVIATED_HASH = re.compile(r"[0-9a-f]{4,63}")
 
@@ -75,6 +91,31 @@ def _check(rule: Callable[[str], None], text: str) -> None:
         rule(text)
     except runner.RunnerError as error:
         raise GitError(str(error)) from error
+
+
+def published_ref(path: str, ref: str) -> str:
+    """Return what a ref of a local repository is called where its remote has it.
+
+    ``origin/main`` of the remote ``origin`` is ``main`` there.
+
+    Raises:
+        GitError: it is a branch of this repository alone.
+    """
+    repo, _ = _open(Path(path))
+    name = _remote_name(repo)
+    if name is None:
+        return ref
+    published = ref.removeprefix(f"{name}/")
+    if _has(repo, f"refs/heads/{ref}") and not _has(repo, f"refs/remotes/{name}/{published}"):
+        raise GitError(
+            f"branch {ref} is not on {name}: push it, or name what is there with "
+            f"--ref {name}/BRANCH"
+        )
+    return published
+
+
+def _has(repo: Repo, name: str) -> bool:
+    return bool(_git(repo, "for-each-ref", "--count=1", "--format=%(refname)", name))
 
 
 def published_address(path: str, commit: str) -> str:
@@ -129,7 +170,8 @@ def check_access(
     machine's own settings, keys and known hosts count for nothing.
 
     Raises:
-        GitError: it can't be reached or does not open; the message holds no secret.
+        GitHostUnreachable: its host can't be asked from here, whatever the credentials.
+        GitError: it does not open; the message holds no secret.
     """
     _check(runner.check_repository, repository)
     git = _gitpython()
@@ -146,7 +188,8 @@ def check_access(
             repo.git.update_environment(
                 **runner.git_environment(options, secrets, str(private), environ)
             )
-            _git(repo, "ls-remote", "--quiet", "--", repository, "HEAD")
+            ask = ("ls-remote", "--quiet", "--", repository, "HEAD")
+            _git(repo, *ask, timeout_seconds=ASK_TIMEOUT_SECONDS)
 
 
 def _environment_of_a_pod(home: str) -> dict[str, str]:
@@ -295,15 +338,15 @@ def _branch(repo: Repo) -> str | None:
     return None if repo.head.is_detached else repo.active_branch.name
 
 
-def _git(repo: Repo, *arguments: str) -> str:
+def _git(repo: Repo, *arguments: str, timeout_seconds: int = FETCH_TIMEOUT_SECONDS) -> str:
     git = _gitpython()
     try:
-        output: str = repo.git.execute(
-            ["git", *arguments], kill_after_timeout=FETCH_TIMEOUT_SECONDS
-        )
+        output: str = repo.git.execute(["git", *arguments], kill_after_timeout=timeout_seconds)
     except git.GitCommandError as error:
         url = next((text for text in arguments if is_url(text)), "the repository")
-        raise GitError(_sentence(str(error.stderr), url)) from error
+        stderr = str(error.stderr)
+        kind = GitHostUnreachable if _NOT_FROM_HERE.search(stderr) else GitError
+        raise kind(_sentence(stderr, url)) from error
     return output
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bodywork_argo.backend import LogPiece, RunRef, RunStatus, StageStatus
+from bodywork_argo.backend import LogPiece, Phase, RunRef, RunStatus, StageStatus
 from bodywork_argo.terminal import PHASE_COLOURS, Terminal, headline, numbered, stage_table
 
 if TYPE_CHECKING:
@@ -75,14 +75,22 @@ class RunPrinter:
 
 
 class ChangePrinter:
-    """Prints one line for each change of a stage, for output that can't be drawn anew."""
+    """Prints one line for each change of a stage, for output that can't be drawn anew.
+
+    Also why the run itself waits, such as for another one.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._seen: dict[str, tuple[str, int, str]] = {}
+        self._waits = ""
 
     def __call__(self, status: RunStatus) -> None:
         """Print what has changed since the last call."""
+        waits = _waits(status)
+        if waits and waits != self._waits:
+            self._terminal.say(waits)
+        self._waits = waits
         for stage in changed(status, self._seen):
             self._terminal.say(f"{stage.stage}: {_event(stage)}")
 
@@ -93,7 +101,7 @@ class LiveTable:
     def __init__(self, terminal: Terminal, now: Callable[[], datetime]) -> None:
         self._now = now
         self._status: RunStatus | None = None
-        self._live = terminal.live(self._draw)
+        self._live = terminal.live(self.drawing)
 
     def __enter__(self) -> LiveTable:
         self._live.start()
@@ -108,8 +116,15 @@ class LiveTable:
         self._status = status
         self._live.refresh()
 
-    def _draw(self) -> RenderableType:
-        return "" if self._status is None else stage_table(self._status, self._now())
+    def drawing(self) -> RenderableType:
+        """Return what is drawn: the stages, and why the run itself waits."""
+        from rich.console import Group
+        from rich.text import Text
+
+        if self._status is None:
+            return ""
+        table, waits = stage_table(self._status, self._now()), _waits(self._status)
+        return Group(table, Text(waits)) if waits else table
 
 
 class LogWriter:
@@ -135,6 +150,33 @@ class LogWriter:
 
     def _prefixed_line(self, stage: str, line: bytes) -> bytes:
         return f"{stage} | ".encode() + line + b"\n"
+
+
+class PodLogWriter:
+    """Writes logs of a service's pods: unchanged while there is one, else as those of stages.
+
+    Not `prefixed` at first, it becomes so when a second pod writes.
+    """
+
+    def __init__(self, terminal: Terminal, *, prefixed: bool) -> None:
+        self._terminal = terminal
+        self._prefixed = prefixed
+        self._writer = LogWriter(terminal, prefixed=prefixed)
+        self._pod = ""
+        self._ended = True
+
+    def write(self, piece: LogPiece) -> None:
+        """Write a piece."""
+        if not self._prefixed and self._pod not in ("", piece.stage):
+            if not self._ended:
+                self._terminal.raw(b"\n")
+            self._prefixed, self._writer = True, LogWriter(self._terminal, prefixed=True)
+        self._pod, self._ended = piece.stage, piece.data.endswith(b"\n")
+        self._writer.write(piece)
+
+    def close(self) -> None:
+        """Write the lines that never ended."""
+        self._writer.close()
 
 
 class _Lines:
@@ -204,6 +246,13 @@ def _common(status: RunStatus | StageStatus) -> dict[str, Any]:
         "finished": status.finished.isoformat() if status.finished else None,
         "reason": status.reason or None,
     }
+
+
+def _waits(status: RunStatus) -> str:
+    """Return why a run waits before any of its stages can; "" when it does not."""
+    if status.phase is not Phase.PENDING or not status.reason:
+        return ""
+    return f"run {status.ref.name} waits: {status.reason}"
 
 
 def _event(stage: StageStatus) -> str:

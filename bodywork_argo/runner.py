@@ -134,10 +134,18 @@ def write(path: str, text: str) -> None:
         file.write(text)
 
 
-def write_reason(path: str, reason: str) -> None:
-    """Write why it failed where the kubelet looks for it."""
+def read_text(path: str) -> str:
+    """Return what a file holds, nothing if there is none."""
+    if not os.path.isfile(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def write_reason(path: str, reason: str, size: str = "") -> None:
+    """Write why it failed where the engine looks for it; it keeps `size` bytes if that is less."""
     if path:
-        quietly(write, path, cut(reason, LOG_BYTES))
+        quietly(write, path, cut(reason, int(size) if size.isdigit() else LOG_BYTES))
 
 
 def remove(path: str) -> None:
@@ -264,7 +272,7 @@ def end_group(child: subprocess.Popen[bytes], first: int, grace: float = 5.0) ->
 
 def time_is_up(limit: float) -> str:
     """Return the reason that every backend gives."""
-    return f"time limit of {limit:g} s exceeded"
+    return f"time limit of {limit:.15g} s exceeded"
 
 
 class Life:
@@ -506,13 +514,27 @@ class Git:
         found = [sentence for text, sentence in TROUBLE if text in output]
         return found[0].format(self._repository) if found else ""
 
-    def fetch(self, commit: str, ref: str) -> None:
-        """Fetch one commit, with as little history as the server allows."""
+    def _fetching(self) -> list[str]:
         command = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
         if self._local:
             # A path that the user named may belong to someone else. git tells the far side of a
             # local path nothing of our settings.
             command += ["--upload-pack=git -c safe.directory='*' upload-pack"]
+        return command
+
+    def fetch_head(self, ref: str) -> str:
+        """Fetch the last commit of a branch or a tag; return its hash."""
+        code, output = self.run(*self._fetching(), "--depth=1", self._repository, ref)
+        if code and "couldn't find remote ref" in output:
+            raise RunnerError(f"{self._repository} has no branch or tag {ref}: was it deleted?")
+        if code:
+            raise RunnerError(self._trouble(output) or f"git: {output.strip()}")
+        # All that git prints here is the hash.
+        return check_commit(self.run("rev-parse", "FETCH_HEAD^{commit}")[1].strip())
+
+    def fetch(self, commit: str, ref: str) -> None:
+        """Fetch one commit, with as little history as the server allows."""
+        command = self._fetching()
         everything = ["+refs/heads/*:refs/remotes/all/*", "+refs/tags/*:refs/tags/*"]
         code, output = self.run(*command, "--depth=1", self._repository, commit)
         for wanted in ([ref] if ref else [], everything):
@@ -612,8 +634,8 @@ def write_private(folder: str, name: str, text: str, mode: int) -> str:
 # --- prepare
 
 PREPARE = (
-    "workspace repository commit ref directory requirement requirements-file notebook? installer"
-    " known-hosts host-key ssh-key only time-limit termination-log"
+    "workspace repository commit known-commit ref directory requirement requirements-file notebook?"
+    " installer known-hosts host-key ssh-key only time-limit termination-log termination-bytes"
     " index-url http-proxy https-proxy no-proxy ca-bundle"
 )
 
@@ -621,6 +643,8 @@ PREPARE = (
 def prepare(options: Options) -> int:
     """Fetch the commit and install the stage's requirements in a fresh workspace.
 
+    Without `--commit` it is the head of the branch or tag `--ref`. Where the engine had none to put
+    in, since none was found before, it is `--known-commit`.
     `--only=repository` and `--only=packages` do one half each, for an image without git.
     """
     secrets = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
@@ -630,6 +654,7 @@ def prepare(options: Options) -> int:
     if options.text("only") != "packages":
         fetch_repository(options, workspace, supervisor, secrets)
     if options.text("only") != "repository":
+        os.makedirs(workspace.repository, exist_ok=True)  # where pip starts; not all need code
         make_venv(workspace.path("venv"))
         install(options, workspace, supervisor, secrets)
     return 0
@@ -673,7 +698,7 @@ def fetch_repository(
     import tempfile
 
     repository, ref = options.required("repository"), options.text("ref")
-    commit = check_commit(options.required("commit"))
+    commit, known = wanted_commit(options)
     check_repository(repository)
     if ref:
         check_ref(ref)
@@ -686,12 +711,27 @@ def fetch_repository(
     with tempfile.TemporaryDirectory(prefix="bodywork-") as folder:
         env = git_environment(options, secrets, folder, os.environ)
         git = Git(supervisor, workspace.repository, repository, env)
-        hashing = ["--object-format=sha256"] if len(commit) == 64 else []
+        hashing = ["--object-format=sha256"] if len(known) == 64 else []
         git.must("init", "--quiet", "--template=", *hashing)
-        git.fetch(commit, ref)
+        if commit:
+            git.fetch(commit, ref)
+        else:
+            commit = git.fetch_head(ref)
         git.check_out(commit)
     remove(os.path.join(workspace.repository, ".git", "FETCH_HEAD"))
     write(workspace.path("commit"), commit + "\n")
+
+
+def wanted_commit(options: Options) -> tuple[str, str]:
+    """Return the commit to fetch, "" for the head of the ref, and one whose kind of hash tells."""
+    commit, known = options.text("commit"), options.text("known-commit")
+    if not commit and options.text("ref"):
+        return "", check_commit(known) if known else ""
+    if known and set(commit) & set("{}"):  # no engine has put anything in its place
+        print("the run found no commit: taking " + check_commit(known), flush=True)
+        commit = known
+    commit = check_commit(commit or options.required("commit"))
+    return commit, commit
 
 
 def make_venv(path: str) -> None:
@@ -805,7 +845,10 @@ def plain(text: str) -> str:
 
 # --- exec
 
-EXEC = "workspace module arg directory env64 failure-stage? time-limit grace termination-log"
+EXEC = (
+    "workspace module arg directory env64 failure-stage? failures time-limit grace"
+    " termination-log termination-bytes"
+)
 
 
 def execute(options: Options) -> NoReturn:
@@ -818,14 +861,16 @@ def execute(options: Options) -> NoReturn:
         name, _, value = pair.partition("=")
         env[name] = decode64(value)
     if options.text("failure-stage"):
-        message = failure_message(env.pop("BODYWORK_FAILURES", ""), env.pop("BODYWORK_STAGES", ""))
+        told = env.pop("BODYWORK_FAILURES", "") or read_text(options.text("failures"))
+        limit = env.pop("BODYWORK_RUN_LIMIT", "")
+        message = failure_message(told, env.pop("BODYWORK_STAGES", ""), limit)
         env["EXCEPTION_MESSAGE"] = os.fsdecode(message.encode("utf-8", "replace"))
     command = [workspace.python, module, *options.all("arg")]
     if module.endswith(".ipynb"):
         command = notebook_command(options, workspace.python)
-    limit = options.seconds("time-limit")
-    if limit:
-        start_watchdog(limit, options.seconds("grace", 10.0), options.text("termination-log"))
+    seconds = options.seconds("time-limit")
+    if seconds:
+        start_watchdog(seconds, options.seconds("grace", 10.0), options.text("termination-log"))
     env["PWD"] = os.path.dirname(module)
     os.chdir(env["PWD"])
     os.execve(command[0], command, env)
@@ -853,11 +898,12 @@ def joined(path: str, rest: str | None) -> str:
     return path + os.pathsep + rest if rest else path
 
 
-def failure_message(text: str, stages: str = "") -> str:
+def failure_message(text: str, stages: str = "", limit: str = "") -> str:
     """Return the EXCEPTION_MESSAGE for the failures that a backend tells.
 
     They are a JSON list, or nodes of an Argo Workflow in base64; then `stages` is the JSON list of
-    [task, stage] for stages that their author calls otherwise. What is neither is passed on.
+    [task, stage] for stages that their author calls otherwise, and `limit` has the seconds that a
+    run may take. What is neither is passed on.
     """
     import binascii
     import json
@@ -870,6 +916,9 @@ def failure_message(text: str, stages: str = "") -> str:
         told = json.loads(binascii.a2b_base64(text).decode("utf-8"))
         names = dict(json.loads(stages or "[]"))
         nodes = [argo_failure(task, said, names) for task, said in told["nodes"]]
+        for node in nodes:
+            if limit and node["reason"] == OVER_DEADLINE:
+                node["reason"] = "run's " + time_is_up(float(limit))
         return exception_message(nodes, told["total"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return cut(text.replace("\0", ""), MESSAGE_BYTES)
@@ -887,7 +936,7 @@ def argo_failure(node: str, message: str, stages: Mapping[str, str]) -> dict[str
     import re
 
     task = node.partition("(")[0]
-    exit_code, reason = None, message.rstrip("\ufffd")  # half a character, if it was cut
+    exit_code, reason = None, argo_words(message.rstrip("\ufffd "))  # half a character, if cut
     pattern = r"(?s)(?:(main|prepare|fetch): )?(\w+) \(exit code (\d+)\)(?:: (.*))?"
     found = re.fullmatch(pattern, reason)
     if found:
@@ -895,10 +944,37 @@ def argo_failure(node: str, message: str, stages: Mapping[str, str]) -> dict[str
         if container in ("main", ""):  # what ran before was ours: the module never started
             exit_code = int(code)
         if cause != "Error":
+            cause = OUT_OF_MEMORY if cause == "OOMKilled" else cause
             reason = cause + ": " * bool(reason) + reason
-    elif reason.startswith(("workflow shutdown", "Stopped with strategy")):
-        reason = "stopped"
     return {"stage": stages.get(task, task), "exit_code": exit_code, "reason": reason}
+
+
+OUT_OF_MEMORY = (
+    "out of memory: the container used more than its memory limit (raise memory_limit_mb)"
+)
+OVER_DEADLINE = "time limit of the run or of its pod exceeded"
+REFUSED = "its pod was refused: "
+
+
+def argo_words(message: str) -> str:
+    """Return what Argo or Kubernetes says of a pod, in our own words where we have some.
+
+    >>> argo_words('pods "run-1-a-35" is forbidden: exceeded quota: team')
+    'its pod was refused: exceeded quota: team'
+    """
+    import re
+
+    for pattern, words in (
+        (r"(?s)(?:workflow shutdown|Stopped with strategy).*", "stopped"),
+        (r"(?:Pod was active on the node longer|Step exceeded).* deadline", OVER_DEADLINE),
+        (r"(?:task \S+ errored: )?pods \S+ is forbidden: (?:error looking up )?", REFUSED),
+        (r"task \S+ errored: ", "its pod can't be made: "),
+        (r"pod deleted", "its pod was deleted"),
+    ):
+        found = re.match(pattern, message)
+        if found:
+            return words + message[found.end() :]
+    return message
 
 
 def exception_message(failures: list[dict[str, Any]], total: int = 0) -> str:
@@ -937,7 +1013,7 @@ def failure_text(failure: Mapping[str, Any]) -> str:
 
 # --- notebook
 
-NOTEBOOK = "workspace module arg directory output termination-log"
+NOTEBOOK = "workspace module arg directory output termination-log termination-bytes"
 
 # What a subprocess of the notebook prints goes to the notebook and, once more, to the kernel's own
 # stdout, which we therefore hide. A kernel leads a session of its own, so we note its number.
@@ -957,6 +1033,7 @@ def notebook_command(options: Options, python: str) -> list[str]:
     command = [python, os.path.abspath(__file__), "notebook"]
     for name in ("workspace", "termination-log"):
         command += [f"--{name}={os.path.abspath(path)}" for path in options.all(name) if path]
+    command += [f"--termination-bytes={text}" for text in options.all("termination-bytes")]
     for name in ("directory", "module", "arg"):
         for text in options.all(name):
             encoded = binascii.b2a_base64(os.fsencode(text), newline=False).decode()
@@ -1101,8 +1178,10 @@ def main(argv: list[str]) -> int:
         "exec": (execute, EXEC),
         "notebook": (run_notebook, NOTEBOOK),
     }
-    prefix = "--termination-log="
-    log = next((each[len(prefix) :] for each in argv if each.startswith(prefix)), "")
+    log, size = (
+        next((each.partition("=")[2] for each in argv if each.startswith(f"--{name}=")), "")
+        for name in ("termination-log", "termination-bytes")
+    )
     try:
         if not argv or argv[0] not in commands:
             raise UsageError(f"the first argument must be one of {', '.join(commands)}")
@@ -1112,7 +1191,7 @@ def main(argv: list[str]) -> int:
         print(f"bodywork-argo: {error}", file=sys.stderr)
         # The watchdog of a notebook says why it sends TERM, which is more than we know.
         if not (isinstance(error, Stopped) and os.path.isfile(log) and os.path.getsize(log)):
-            write_reason(log, str(error))
+            write_reason(log, str(error), size)
         return getattr(error, "exit_code", 1)
 
 

@@ -46,8 +46,8 @@ def sync_group(group: str, plan: Plan, *, source: Cluster, target: Cluster) -> S
     """Bring the secrets of a group that the plan's stages use to where its runs find them.
 
     `source` is the namespace of the groups. Copies are refreshed, each carries the pipelines that
-    use it, and one that none uses, or whose origin is gone, is removed. Two pipelines that take up
-    and give up one secret at the same moment can lose the copy; the next run brings it back.
+    use it, and one that none uses, or whose origin is gone, is removed, unless somebody changes or
+    replaces it at that moment.
 
     Raises:
         EngineError: a secret of that name is there that is no copy of this group's; nothing is
@@ -98,8 +98,8 @@ class _Sync:
             from_here = annotations.get(ORIGIN_ANNOTATION) == self._origin(name)
             if name in self._origins or not from_here:
                 continue
-            over = self._orphaned(name) or (self._used_by in _labels(copy) and self._released(name))
-            if over and self._target.delete(SECRET, name):
+            over = copy if self._orphaned(name) else self._released(copy)
+            if over is not None and self._target.delete(SECRET, name, only=over):
                 self._told("pruned", name)
 
     def outcome(self) -> Synced:
@@ -120,12 +120,10 @@ class _Sync:
         return f"{self._source.namespace}/{self._group}-{name}"
 
     def _of_group(self, origin: Manifest | None) -> TypeGuard[Manifest]:
-        """Tell whether it is there and in the group: ``a-b-c`` may be b-c of a, or c of a-b."""
-        return origin is not None and _labels(origin).get(GROUP_LABEL) == label_value(self._group)
+        return origin is not None and in_group(origin, self._group)
 
     def _ours(self, found: Manifest) -> bool:
-        labels, group = _labels(found), label_value(self._group)
-        return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and labels.get(COPY_LABEL) == group
+        return is_copy(found, self._group)
 
     def _refusal(self, foreign: list[str]) -> AlreadyExists:
         return AlreadyExists(
@@ -166,12 +164,28 @@ class _Sync:
         origin = self._source.get(SECRET, f"{self._group}-{name}", metadata_only=True)
         return not self._of_group(origin)
 
-    def _released(self, name: str) -> bool:
-        """Give a copy up; return whether nobody is left who uses it."""
-        left = self._target.patch(SECRET, name, {"metadata": {"labels": {self._used_by: None}}})
-        return left is not None and not any(
-            label.startswith(USED_BY_PREFIX) for label in _labels(left)
-        )
+    def _released(self, copy: Manifest) -> Manifest | None:
+        """Give a copy up; return it as it is then, if nobody is left who uses it."""
+        if self._used_by not in _labels(copy):
+            return None
+        changes = {"metadata": {"labels": {self._used_by: None}}}
+        left = self._target.patch(SECRET, copy["metadata"]["name"], changes)
+        if left is None or any(label.startswith(USED_BY_PREFIX) for label in _labels(left)):
+            return None
+        return left
+
+
+def in_group(found: Manifest, group: str) -> bool:
+    """Return whether a secret is in the group: ``a-b-c`` may be b-c of a, or c of a-b."""
+    return _labels(found).get(GROUP_LABEL) == label_value(group)
+
+
+def is_copy(found: Manifest, group: str) -> bool:
+    """Return whether a secret is a copy that was made of one of the group's."""
+    labels = _labels(found)
+    return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and labels.get(COPY_LABEL) == label_value(
+        group
+    )
 
 
 def secret_manifest(
@@ -202,7 +216,7 @@ def replace_secret(cluster: Cluster, present: Manifest, wanted: Manifest) -> Non
     name, metadata = wanted["metadata"]["name"], dict(wanted["metadata"])
     metadata["labels"] = {**_labels(present), **metadata["labels"]}
     if present.get("immutable") or present.get("type") != wanted["type"]:
-        cluster.delete(SECRET, name)
+        cluster.delete(SECRET, name, only=present)
         cluster.create({**wanted, "metadata": metadata})
         return
     gone = dict.fromkeys((present.get("data") or {}).keys() - wanted["data"].keys())
@@ -227,6 +241,8 @@ class Stored:
     """Whether it was made of a secret of the group."""
     created: str
     """RFC 3339."""
+    read: Manifest
+    """The metadata, as they were read."""
 
 
 def stored_secrets(cluster: Cluster, group: str | None = None) -> tuple[Stored, ...]:
@@ -309,6 +325,7 @@ def _stored(found: Manifest) -> Stored:
         all_keys=all_known,
         copy=copy,
         created=metadata.get("creationTimestamp") or "",
+        read=found,
     )
 
 

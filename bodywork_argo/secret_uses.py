@@ -1,14 +1,13 @@
-"""Which secrets a plan's stages use, and which of them a namespace lacks."""
+"""Which secrets a plan's stages use, and what a secret's metadata tell of its keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bodywork_argo.cluster import SECRET, Cluster
-from bodywork_argo.errors import Forbidden, Problem
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.plan import Plan, SecretEnv, ServiceTask, Task
+from bodywork_argo.pod_patches import patched
 from bodywork_argo.spec import VolumeKind
 
 WHOLE = ""
@@ -35,10 +34,7 @@ class _Reference:
 
 
 def secrets_used(plan: Plan) -> dict[str, dict[str, Use]]:
-    """Return which stages use which keys of which secrets, in the order of the plan.
-
-    What a patch of a pod asks for is not among them.
-    """
+    """Return which stages use which keys of which secrets, in the order of the plan."""
     used: dict[str, dict[str, Use]] = {}
     for task in plan.all_tasks():
         for each in _references(plan, task):
@@ -72,28 +68,42 @@ def _references(plan: Plan, task: Task) -> Iterator[_Reference]:
     if isinstance(task, ServiceTask) and task.ingress and task.ingress.tls_secret:
         # Whoever issues certificates makes it when the ingress is there.
         yield _Reference(task.ingress.tls_secret, WHOLE, f"{block}.ingress", optional=True)
+    yield from _of_spec(patched({}, task.pod.patches), f"{block}.patch")
 
 
-def missing_secrets(plan: Plan, cluster: Cluster) -> tuple[Problem, ...]:
-    """Return which secrets and keys that the stages can't do without are not there.
+def _of_spec(spec: Manifest, place: str) -> Iterator[_Reference]:
+    """Yield what a part of a pod's spec asks for; what has not the API's form is left to it."""
+    for secret in _items(spec, "imagePullSecrets"):
+        yield from _named(secret, "name", place)
+    for volume in _items(spec, "volumes"):
+        yield from _named(_part(volume, "secret"), "secretName", place)
+        for source in _items(_part(volume, "projected"), "sources"):
+            yield from _named(_part(source, "secret"), "name", place)
+    for container in (*_items(spec, "initContainers"), *_items(spec, "containers")):
+        for source in _items(container, "envFrom"):
+            yield from _named(_part(source, "secretRef"), "name", place)
+        for variable in _items(container, "env"):
+            yield from _named(_part(_part(variable, "valueFrom"), "secretKeyRef"), "name", place)
 
-    No value is read: a secret's metadata tell its keys, by who manages which field. Where they
-    don't, that is a warning; so is it when secrets may not be read at all.
-    """
-    problems: list[Problem] = []
-    for secret, keys in secrets_used(plan).items():
-        needed = {key: use for key, use in keys.items() if not use.optional}
-        if not needed:
-            continue
-        try:
-            found = cluster.get(SECRET, secret, metadata_only=True)
-        except Forbidden as error:
-            return (*problems, _unknown("secrets", f"the stages' secrets are not known: {error}"))
-        if found is None:
-            problems.append(_absent(secret, needed, cluster.namespace))
-        else:
-            problems += _missing_keys(secret, needed, found, cluster.namespace)
-    return tuple(problems)
+
+def _named(reference: Manifest, field: str, place: str) -> Iterator[_Reference]:
+    """Yield the keys of a secret that an object of the API names, or the secret as a whole."""
+    if field not in reference:
+        return
+    keys = [each["key"] for each in (reference, *_items(reference, "items")) if "key" in each]
+    optional = reference.get("optional") is True
+    for key in keys or [WHOLE]:
+        yield _Reference(str(reference[field]), str(key), place, optional)
+
+
+def _items(holder: Manifest, key: str) -> list[Manifest]:
+    value = holder.get(key)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _part(holder: Manifest, key: str) -> Manifest:
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def key_names(secret: Manifest) -> tuple[frozenset[str], bool]:
@@ -113,44 +123,6 @@ def key_names(secret: Manifest) -> tuple[frozenset[str], bool]:
         if field.startswith("f:")
     }
     return frozenset(names), bool(fields) and not any("f:stringData" in each for each in fields)
-
-
-def _absent(secret: str, needed: Mapping[str, Use], namespace: str) -> Problem:
-    first = next(iter(needed.values()))
-    stages = dict.fromkeys(stage for use in needed.values() for stage in use.stages)
-    keys = [key for key in needed if key != WHOLE]
-    with_keys = f" with {listed('key', keys)}" if keys else ""
-    return Problem(
-        key=first.place,
-        what=f"there is no secret {secret} in namespace {namespace}; "
-        f"{listed('stage', list(stages))} can't start without it",
-        remedy=f"create it{with_keys}: `bodywork-argo secret create {secret} -n {namespace}`",
-    )
-
-
-def _missing_keys(
-    secret: str, needed: Mapping[str, Use], found: Manifest, namespace: str
-) -> list[Problem]:
-    names, all_known = key_names(found)
-    lacking = {key: use for key, use in needed.items() if key not in names and key != WHOLE}
-    if lacking and not all_known:
-        place = next(iter(lacking.values())).place
-        what = f"whether secret {secret} in namespace {namespace} has {listed('key', [*lacking])}"
-        return [_unknown(place, f"{what} can't be told without reading its values")]
-    return [
-        Problem(
-            key=use.place,
-            what=f"secret {secret} in namespace {namespace} has no key {key}; "
-            f"{listed('stage', list(use.stages))} can't start without it",
-            remedy=f"add it, or create the secret anew: `bodywork-argo secret create {secret} "
-            f"--replace -n {namespace}`",
-        )
-        for key, use in lacking.items()
-    ]
-
-
-def _unknown(key: str, what: str) -> Problem:
-    return Problem(key=key, what=what, severity="warning")
 
 
 def listed(noun: str, names: list[str]) -> str:

@@ -94,6 +94,9 @@ class Ingress:
     host: str | None = None
     path: str | None = None
     tls_secret: str | None = None
+    rewrite: bool | None = None
+    """Whether an nginx ingress takes the path away before the service sees it; None: whenever
+    the class is nginx, or not given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,16 @@ class PodOptions:
     """JSON of strategic-merge patches of the pod's spec, to be applied in this order."""
 
 
+class Rollback(Enum):
+    """Which services go back to their last good version."""
+
+    RUN = "run"
+    """All that a run released, when it fails anywhere."""
+    STEP = "step"
+    """Those of a step, when one of them fails."""
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """What a run as a whole is given."""
@@ -141,6 +154,7 @@ class RunOptions:
     """How many stages run at once; 0 sets no limit."""
     ttl_seconds: int | None = None
     """How long a run's objects stay after its end; None leaves them to the engine."""
+    rollback: Rollback = Rollback.RUN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

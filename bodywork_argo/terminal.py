@@ -159,8 +159,14 @@ class Terminal:
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
 
+        class Candid(Console):
+            """Tells of a reader that is gone, where rich would end the program by itself."""
+
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError
+
         # Nobody wants lines broken in a file or a pipe, whatever the width of the terminal.
-        return Console(file=stream, highlight=False, width=None if stream.isatty() else 1000)
+        return Candid(file=stream, highlight=False, width=None if stream.isatty() else 1000)
 
     def _print(self, text: str, stream: TextIO) -> None:
         with self._lock:
@@ -235,6 +241,15 @@ def duration(started: datetime | None, finished: datetime | None) -> str:
     seconds = (finished - started).total_seconds()
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def age(created: datetime, now: datetime) -> str:
+    """Return how long ago it was, in the largest unit that it fills."""
+    seconds = (now - created).total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
 
 
 def _plain(cells: Iterable[str]) -> list[Text]:

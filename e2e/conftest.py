@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 
 from e2e.engines.failure import tail
-from e2e.engines.gitservers import GitHandler, SshFiles
+from e2e.engines.gitservers import HTTP_PASSWORD, GitHandler, SshFiles
 from e2e.engines.lifecycle import status
 from e2e.engines.network import NODE
 from e2e.engines.parts import Options
 from e2e.engines.places import Places, places_from
 from e2e.support.cluster import Cluster, connect
+from e2e.support.leaks import LeakScan, check_said, leak_scan, of_key
 from e2e.support.repositories import GitServer, Repository, make_repository
 from e2e.support.spaces import Space, binding, describe, make_space, role
 
 HERE = Path(__file__).parent
-NEEDS_ENGINES = ("smoke", "full", "lifecycle")
+NEEDS_ENGINES = ("smoke", "full", "heavy", "lifecycle")
 FAILED = pytest.StashKey[bool]()
 
 MakeRepository = Callable[..., Repository]
@@ -38,7 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "smoke: a short test against real engines, run for every change",
         "full: a long test against real engines",
+        "heavy: fills the machine, so it runs apart from those that look at the clock",
         "lifecycle: starts, kills and stops the engines, so it has to run alone",
+        "plants_openly: the test itself puts a planted secret where none belongs",
     ):
         config.addinivalue_line("markers", line)
 
@@ -55,8 +58,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome: Any = yield
-    if outcome.get_result().failed:
+    report: pytest.TestReport = outcome.get_result()
+    said = "".join((report.capstdout, report.capstderr, report.caplog)).encode()
+    if report.passed and not _planted_openly(item):
+        try:
+            check_said(said)
+        except AssertionError as error:
+            report.outcome, report.longrepr = "failed", str(error)
+    if report.failed:
         item.stash[FAILED] = True
+
+
+def _planted_openly(item: pytest.Item) -> bool:
+    return item.get_closest_marker("plants_openly") is not None
 
 
 @pytest.fixture(scope="session")
@@ -90,11 +104,22 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     return connect(engines.kubeconfig)
 
 
+@pytest.fixture(scope="session")
+def leaks(cluster: Cluster, places: Places) -> LeakScan:
+    """Finds planted secrets, the Git servers' password and key included, in a namespace."""
+    key = SshFiles(folder=places.run / "ssh").private_key
+    keys = [of_key(key.read_text(encoding="utf-8"))] if key.exists() else []
+    return leak_scan(cluster, [HTTP_PASSWORD, *keys])
+
+
 @pytest.fixture
 def make_namespace(
-    cluster: Cluster, places: Places, request: pytest.FixtureRequest
+    cluster: Cluster, places: Places, leaks: LeakScan, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Space]]:
-    """Make further namespaces: `make_namespace({"label": "value"})`."""
+    """Make further namespaces: `make_namespace({"label": "value"})`.
+
+    In none of them may a planted secret be anywhere but in Secrets when the test is over.
+    """
     made: list[Space] = []
 
     def make(labels: Mapping[str, str] | None = None) -> Space:
@@ -102,11 +127,18 @@ def make_namespace(
         return made[-1]
 
     yield make
+    leaked = []
     for space in made:
-        if request.node.stash.get(FAILED, False):
-            told = describe(space, lambda part: tail(places.log(part), 2000))
-            sys.stderr.write(f"{told}\n")
-        cluster.core.delete_namespace(space.name, propagation_policy="Background")
+        try:
+            if request.node.stash.get(FAILED, False):
+                told = describe(space, lambda part: tail(places.log(part), 2000))
+                sys.stderr.write(f"{told}\n")
+            if not _planted_openly(request.node):
+                leaked += [f"{place} in {space.name}" for place in leaks.namespace(space.name)]
+        finally:
+            cluster.core.delete_namespace(space.name, propagation_policy="Background")
+    if leaked:
+        pytest.fail(f"planted secrets are in the open: {', '.join(leaked)}", pytrace=False)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class SecretsHandler(BaseHTTPRequestHandler):
             case "PATCH":
                 found = space.patch(SECRET, name, body or {})
             case "DELETE":
-                found = {"kind": "Status"} if space.delete(SECRET, name) else None
+                return _deletion(space, name, (body or {}).get("preconditions"))
             case _ if name:
                 found = space.get(SECRET, name, metadata_only=metadata_only)
             case _:
@@ -71,10 +71,29 @@ class SecretsHandler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def _deletion(
+    space: MemoryCluster, name: str, preconditions: Manifest | None
+) -> tuple[int, Manifest]:
+    if space.delete(SECRET, name, only={"metadata": preconditions} if preconditions else None):
+        return 200, {"kind": "Status"}
+    if space.get(SECRET, name) is None:
+        return 404, {**NOT_FOUND, "code": 404}
+    return 409, {**CONFLICT, "reason": "Conflict", "code": 409}
+
+
 @contextmanager
 def secrets_api(cluster: MemoryCluster, kubeconfig: Path) -> Iterator[None]:
     """Serve the cluster, and write the kubeconfig that leads there."""
     handler = type("Handler", (SecretsHandler,), {"cluster": cluster})
+    with serving(handler, kubeconfig, cluster.namespace):
+        yield
+
+
+@contextmanager
+def serving(
+    handler: type[BaseHTTPRequestHandler], kubeconfig: Path, namespace: str
+) -> Iterator[None]:
+    """Serve an API, and write the kubeconfig that leads there."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -94,7 +113,7 @@ def secrets_api(cluster: MemoryCluster, kubeconfig: Path) -> Iterator[None]:
                             "context": {
                                 "cluster": "it",
                                 "user": "it",
-                                "namespace": cluster.namespace,
+                                "namespace": namespace,
                             },
                         }
                     ],

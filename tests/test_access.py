@@ -28,6 +28,7 @@ from bodywork_argo.access import (
 from bodywork_argo.errors import UsageError
 from bodywork_argo.manifests import Manifest, apply_order, to_yaml
 from bodywork_argo_adapters.argo.needs import ARGO_NEEDS
+from bodywork_argo_adapters.tekton.needs import TEKTON_NEEDS
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
@@ -152,14 +153,21 @@ def test_the_submitter_may_only_do_what_is_listed_here() -> None:
     assert sorted(rules_of(access_manifests("team", [ARGO_NEEDS]), SUBMITTER)) == [
         ("", "pods", "get"),
         ("", "pods", "list"),
+        ("", "pods", "watch"),
         ("", "pods/log", "get"),
         ("", "secrets", "get"),
         ("", "serviceaccounts", "get"),
+        ("argoproj.io", "cronworkflows", "create"),
+        ("argoproj.io", "cronworkflows", "delete"),
+        ("argoproj.io", "cronworkflows", "get"),
+        ("argoproj.io", "cronworkflows", "list"),
+        ("argoproj.io", "cronworkflows", "patch"),
         ("argoproj.io", "workflows", "create"),
         ("argoproj.io", "workflows", "delete"),
         ("argoproj.io", "workflows", "get"),
         ("argoproj.io", "workflows", "list"),
         ("argoproj.io", "workflows", "patch"),
+        ("argoproj.io", "workflows", "watch"),
     ]
 
 
@@ -263,22 +271,28 @@ def test_a_subject_that_names_nobody_is_refused(text: str) -> None:
 def test_the_files_in_manifests_are_what_the_code_makes(tmp_path: Path) -> None:
     script = ROOT / "scripts" / "write-manifests"
     subprocess.run([sys.executable, script, tmp_path], check=True)
-    made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
 
-    kept = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("manifests/*.yaml")}
+    def texts(folder: Path) -> dict[str, str]:
+        return {
+            str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+            for path in folder.rglob("*.yaml")
+        }
 
-    assert kept == made, ".venv/bin/python scripts/write-manifests"
+    assert texts(ROOT / "manifests") == texts(tmp_path), "scripts/write-manifests"
 
 
-def test_the_files_in_manifests_hold_what_setup_prints() -> None:
-    kustomization = yaml.safe_load((ROOT / "manifests/kustomization.yaml").read_text("utf-8"))
+@pytest.mark.parametrize(
+    ("folder", "needs"), [("manifests", ARGO_NEEDS), ("manifests/tekton", TEKTON_NEEDS)]
+)
+def test_the_files_in_manifests_hold_what_setup_prints(folder: str, needs: Needs) -> None:
+    kustomization = yaml.safe_load((ROOT / folder / "kustomization.yaml").read_text("utf-8"))
     documents = [
         document
         for name in kustomization["resources"]
-        for document in yaml.safe_load_all((ROOT / "manifests" / name).read_text("utf-8"))
+        for document in yaml.safe_load_all((ROOT / folder / name).read_text("utf-8"))
     ]
 
-    assert tuple(documents) == access_manifests(kustomization["namespace"], [ARGO_NEEDS])
+    assert tuple(documents) == access_manifests(kustomization["namespace"], [needs])
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl makes the kustomization")

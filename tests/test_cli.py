@@ -183,7 +183,7 @@ def test_what_an_engine_can_not_do_is_an_error_with_its_line(call: Run, reposito
         (
             ["compile", "--backend", "nope"],
             2,
-            "there is no backend 'nope' (installed: argo, local)",
+            "there is no backend 'nope' (installed: argo, local, tekton)",
         ),
         (["validate", "--check-files", "--file", "x"], 2, "--check-files needs a repository"),
         (["plan", "--file", "nope.yaml"], 2, "nope.yaml can't be read: No such file"),
@@ -228,7 +228,7 @@ def test_a_failed_run_ends_with_1_and_says_why(call: Run, repository: Path) -> N
         "f | 1 stage failed: a", "f | a: exit code 4", "a | no newline", "a | no newline",
     ]  # fmt: skip
     assert "failed after" in err.splitlines()[-1]
-    assert ": failed: a (logs: " in err.splitlines()[-1]
+    assert ": 1 stage failed: a (logs: " in err.splitlines()[-1]
 
 
 def test_modules_beside_the_file_are_not_taken_for_our_own(call: Run, repository: Path) -> None:

@@ -100,13 +100,16 @@ def test_without_patience_set_nothing_is_judged() -> None:
     assert not runtime.stopped.is_set()
 
 
-def test_what_ends_the_watch_early_is_raised() -> None:
+@pytest.mark.parametrize(
+    "failure", [EngineError("run r-1 was deleted"), KeyError("was deleted"), OSError("deleted")]
+)
+def test_whatever_ends_the_watch_early_is_raised(failure: Exception) -> None:
     class Broken(ScriptedRuntime):
         def watch(self, ref: RunRef) -> Iterator[RunStatus]:
             yield status(Phase.RUNNING)
-            raise EngineError("run r-1 was deleted")
+            raise failure
 
-    with pytest.raises(EngineError, match="deleted"):
+    with pytest.raises(type(failure), match="deleted"):
         follow(Broken(), REF, lambda _: None, Patience(), Clock(0.0))
 
 

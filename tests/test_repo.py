@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bodywork_argo.errors import GitError
-from bodywork_argo.repo import is_url, published_address, read_snapshot
+from bodywork_argo.repo import is_url, published_address, published_ref, read_snapshot
 from tests.repositories import git, make_repository
 
 NAME = "bodywork.yaml"
@@ -162,6 +162,32 @@ def test_what_was_never_pushed_is_refused_with_what_to_do(repository: Path, tmp_
         published_address(str(repository), commit)
     git(repository, "push", "--quiet", "origin", "main")
     assert published_address(str(repository), commit) == str(tmp_path / "far.git")
+
+
+@pytest.mark.parametrize(
+    ("ref", "published"),
+    [("main", "main"), ("far/main", "main"), ("v1", "v1"), ("far/other", "other")],
+)
+def test_a_ref_is_called_otherwise_where_the_remote_has_it(
+    repository: Path, tmp_path: Path, ref: str, published: str
+) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "far.git")
+    git(repository, "remote", "add", "far", str(tmp_path / "far.git"))
+    git(repository, "push", "--quiet", "--set-upstream", "far", "main")
+    assert published_ref(str(repository), ref) == published
+
+
+def test_a_branch_that_only_this_repository_has_is_refused(
+    repository: Path, tmp_path: Path
+) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "far.git")
+    git(repository, "remote", "add", "origin", str(tmp_path / "far.git"))
+    git(repository, "push", "--quiet", "origin", "main")
+    git(repository, "switch", "--quiet", "--create", "mine")
+    with pytest.raises(GitError, match=r"branch mine is not on origin: push it, .* origin/BRANCH"):
+        published_ref(str(repository), "mine")
+    git(repository, "push", "--quiet", "origin", "mine")
+    assert published_ref(str(repository), "mine") == "mine"
 
 
 def test_a_remote_whose_address_pods_may_not_be_given_is_refused(

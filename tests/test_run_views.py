@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import datetime, timezone
 
+from rich.console import Console
+
 from bodywork_argo.backend import LogPiece, Phase, RunRef, RunStatus, StageStatus
-from bodywork_argo.run_views import ChangePrinter, LogWriter, status_document
+from bodywork_argo.run_views import ChangePrinter, LiveTable, LogWriter, status_document
 from bodywork_argo.terminal import Terminal
 
 REF = RunRef(backend="argo", name="r-1", namespace="team")
@@ -48,6 +51,27 @@ def test_a_change_of_a_stage_is_one_line_and_told_once() -> None:
     tell(status(failed))
     tell(status(failed))
     assert err.getvalue() == "a: failed (attempt 2): exit code 3\n"
+
+
+def test_why_a_run_waits_is_one_line_and_told_once() -> None:
+    err = io.StringIO()
+    tell = ChangePrinter(Terminal(io.StringIO(), err))
+    waiting = replace(status(), phase=Phase.PENDING, reason="run first goes on")
+    tell(replace(waiting, reason=""))
+    tell(waiting)
+    tell(waiting)
+    tell(status())
+    assert err.getvalue() == "run r-1 waits: run first goes on\n"
+
+
+def test_why_a_run_waits_stands_below_the_live_table() -> None:
+    terminal = Terminal(io.StringIO(), io.StringIO())
+    drawn = LiveTable(terminal, lambda: datetime(2026, 1, 1, tzinfo=timezone.utc))
+    drawn(replace(status(), phase=Phase.PENDING, reason="run first goes on"))
+    console = Console(file=io.StringIO(), width=100)
+    with console.capture() as seen:
+        console.print(drawn.drawing())
+    assert seen.get().splitlines()[-1] == "run r-1 waits: run first goes on"
 
 
 def test_a_status_is_plain_data_for_programs() -> None:

@@ -219,6 +219,27 @@ def test_deleting_asks_first(
 
 
 @pytest.mark.usefixtures("some")
+def test_what_somebody_puts_in_its_place_while_you_are_asked_is_not_deleted(
+    call: Run, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Thinking(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            """Take so long that the secret is another one by then."""
+            if cluster.delete(SECRET, "db"):
+                cluster.create(
+                    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": {}}
+                )
+            return super().read1(size)
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Thinking(b"y\n")))
+    code, out, err = call("secret", "delete", "db")
+
+    assert (code, out) == (4, "")
+    assert "secret db in namespace team changed while you were asked" in err
+    assert cluster.get(SECRET, "db") is not None
+
+
+@pytest.mark.usefixtures("some")
 def test_a_group_is_deleted_as_a_whole_or_secret_by_secret(
     call: Run, cluster: MemoryCluster
 ) -> None:

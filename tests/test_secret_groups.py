@@ -220,6 +220,72 @@ def test_pruning_leaves_what_is_not_a_copy_of_this_group_from_this_place(world: 
     assert set(world.copies()) == {"db", "store", "own"}
 
 
+class Late(MemoryCluster):
+    """Lets something happen just before each object is deleted."""
+
+    def meanwhile(self, name: str) -> None:
+        """Do nothing yet."""
+
+    def delete(self, resource: Resource, name: str, *, only: Manifest | None = None) -> bool:
+        """Come late."""
+        self.meanwhile(name)
+        return super().delete(resource, name, only=only)
+
+
+def test_a_secret_that_takes_the_place_of_a_copy_meanwhile_is_left(world: World) -> None:
+    class Replaced(Late):
+        def meanwhile(self, name: str) -> None:
+            """Put somebody else's in its place."""
+            MemoryCluster.delete(self, SECRET, name)
+            self.create(secret(name, KEY="theirs"))
+
+    world.put("db")
+    target = Replaced("runs")
+    sync_group("prod", plan("db"), source=world.source, target=target)
+
+    assert sync_group("prod", plan(), source=world.source, target=target) == Synced()
+    found = target.get(SECRET, "db")
+    assert found is not None
+    assert found["data"] == encoded({"KEY": "theirs"})
+
+
+def test_a_copy_that_another_pipeline_takes_up_meanwhile_is_left(world: World) -> None:
+    class TakenUp(Late):
+        def meanwhile(self, name: str) -> None:
+            """Use it, too."""
+            self.patch(SECRET, name, {"metadata": {"labels": {"used-by.bodywork-argo/it": "true"}}})
+
+    world.put("db")
+    target = TakenUp("runs")
+    sync_group("prod", plan("db"), source=world.source, target=target)
+
+    assert sync_group("prod", plan(), source=world.source, target=target) == Synced()
+    assert target.get(SECRET, "db") is not None
+
+
+def test_a_secret_that_takes_the_place_of_one_to_be_made_anew_is_not_replaced(
+    world: World,
+) -> None:
+    class Replaced(Late):
+        def meanwhile(self, name: str) -> None:
+            """Put somebody else's in its place."""
+            MemoryCluster.delete(self, SECRET, name)
+            self.create(secret(name, KEY="theirs"))
+
+    world.put("db")
+    target = Replaced("runs")
+    sync_group("prod", plan("db"), source=world.source, target=target)
+    world.source.delete(SECRET, "prod-db")
+    origin = secret("prod-db", {"group": "prod"}, KEY="value")
+    world.source.create({**origin, "type": "kubernetes.io/basic-auth"})
+
+    with pytest.raises(AlreadyExists):
+        sync_group("prod", plan("db"), source=world.source, target=target)
+    found = target.get(SECRET, "db")
+    assert found is not None
+    assert found["data"] == encoded({"KEY": "theirs"})
+
+
 def test_names_with_dashes_are_not_taken_for_another_groups_secret(world: World) -> None:
     world.put("b-c", "a")
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bodywork_argo.cluster import Resource
-from bodywork_argo.errors import Forbidden, Problem
 from bodywork_argo.manifests import Manifest
-from bodywork_argo.memory_cluster import MemoryCluster
 from bodywork_argo.plan import Plan
-from bodywork_argo.secret_uses import WHOLE, Use, key_names, missing_secrets, secrets_used
+from bodywork_argo.secret_uses import WHOLE, Use, key_names, secrets_used
 from bodywork_argo.spec import Ingress, PodOptions, SecretRef, ServiceOptions, Volume, VolumeKind
 from tests.projects import batch, plan_of, service
 
@@ -24,21 +21,12 @@ def ref(variable: str, secret: str) -> SecretRef:
     return SecretRef(variable=variable, secret=secret)
 
 
-def secret(name: str, *keys: str) -> Manifest:
-    data = {key: base64.b64encode(b"a-value").decode() for key in keys}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
-
-
 def two_stages() -> Plan:
     return plan_of(
         "load >> train",
         batch("load", secrets=(ref("USER", "db"), ref("PASSWORD", "db"))),
         batch("train", secrets=(ref("USER", "db"), ref("TOKEN", "store"))),
     )
-
-
-def told(problems: tuple[Problem, ...]) -> list[tuple[str, str]]:
-    return [(problem.severity, problem.key) for problem in problems]
 
 
 def test_the_keys_of_secrets_are_told_with_the_stages_that_use_them() -> None:
@@ -96,66 +84,6 @@ def test_secrets_in_volumes_images_and_ingresses_are_used_as_a_whole() -> None:
     ]
 
 
-def test_nothing_is_missing_where_all_is_there() -> None:
-    cluster = MemoryCluster("team")
-    cluster.create(secret("db", "USER", "PASSWORD", "MORE"))
-    cluster.create(secret("store", "TOKEN"))
-
-    assert missing_secrets(two_stages(), cluster) == ()
-
-
-def test_a_missing_secret_is_told_once_with_its_keys_and_stages() -> None:
-    cluster = MemoryCluster("team")
-    cluster.create(secret("store", "TOKEN"))
-    (problem,) = missing_secrets(two_stages(), cluster)
-
-    assert problem.key == "stages.load.secrets.USER"
-    assert problem.severity == "error"
-    assert "no secret db in namespace team" in problem.what
-    assert "stages load, train" in problem.what
-    assert "keys USER, PASSWORD" in problem.remedy
-    assert "bodywork-argo secret create db -n team" in problem.remedy
-
-
-def test_missing_keys_are_told_one_by_one_with_the_stages_that_use_them() -> None:
-    cluster = MemoryCluster("team")
-    cluster.create(secret("db", "MORE"))
-    cluster.create(secret("store", "TOKEN"))
-    problems = missing_secrets(two_stages(), cluster)
-
-    assert told(problems) == [
-        ("error", "stages.load.secrets.USER"),
-        ("error", "stages.load.secrets.PASSWORD"),
-    ]
-    assert "secret db in namespace team has no key USER; stages load, train" in problems[0].what
-    assert "stage load can't start" in problems[1].what
-
-
-class MetadataOnly(MemoryCluster):
-    """Fails the test when a value is asked for."""
-
-    def get(self, resource: Resource, name: str, *, metadata_only: bool = False) -> Manifest | None:
-        """Return the object's metadata."""
-        assert metadata_only
-        return super().get(resource, name, metadata_only=True)
-
-
-def test_no_value_is_read() -> None:
-    cluster = MetadataOnly("team")
-    cluster.create(secret("db", "USER"))
-
-    assert len(missing_secrets(two_stages(), cluster)) == 2
-
-
-def test_when_secrets_may_not_be_read_one_warning_says_so() -> None:
-    cluster = MemoryCluster("team")
-    cluster.denied.add(("get", "", "secrets"))
-    (problem,) = missing_secrets(two_stages(), cluster)
-
-    assert problem.severity == "warning"
-    assert "may not get secrets in namespace team" in problem.what
-
-
 def metadata(*managers: dict[str, Any]) -> Manifest:
     return {"metadata": {"name": "db", "managedFields": list(managers)}}
 
@@ -186,31 +114,96 @@ def test_who_manages_which_field_tells_the_keys(
     assert key_names(metadata(*managers)) == (frozenset(names), all_known)
 
 
-def test_keys_that_cannot_be_told_are_a_warning() -> None:
-    class Cleared(MemoryCluster):
-        def get(
-            self, resource: Resource, name: str, *, metadata_only: bool = False
-        ) -> Manifest | None:
-            """Return an object of which nobody remembers who wrote it."""
-            return metadata()
-
-    problems = missing_secrets(two_stages(), Cleared("team"))
-
-    assert [severity for severity, _ in told(problems)] == ["warning", "warning"]
-    assert "keys USER, PASSWORD can't be told without reading its values" in problems[0].what
+def patched(*patches: str) -> dict[str, dict[str, Use]]:
+    """Return what a stage with these patches of its pod uses beside what opens the repository."""
+    stage = replace(batch("load"), pod=PodOptions(patches=patches))
+    used = secrets_used(plan_of("load", stage))
+    return {name: keys for name, keys in used.items() if name != "git-token"}
 
 
-def test_what_was_found_before_reading_is_forbidden_is_kept() -> None:
-    class Closing(MemoryCluster):
-        def get(
-            self, resource: Resource, name: str, *, metadata_only: bool = False
-        ) -> Manifest | None:
-            """Refuse all but the first secret."""
-            if name != "db":
-                raise Forbidden("no longer")
-            return None
+def container(**fields: Any) -> dict[str, Any]:
+    return {"containers": [{"name": "main", **fields}]}
 
-    assert told(missing_secrets(two_stages(), Closing("team"))) == [
-        ("error", "stages.load.secrets.USER"),
-        ("warning", "secrets"),
-    ]
+
+def variable(name: str, secret: str, key: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key, **more}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (container(env=[variable("A", "db", "USER")]), {"db": {"USER"}}),
+        (container(envFrom=[{"secretRef": {"name": "all"}}]), {"all": {WHOLE}}),
+        ({"volumes": [{"name": "v", "secret": {"secretName": "files"}}]}, {"files": {WHOLE}}),
+        (
+            {
+                "volumes": [
+                    {
+                        "name": "v",
+                        "secret": {"secretName": "files", "items": [{"key": "a", "path": "b"}]},
+                    }
+                ]
+            },
+            {"files": {"a"}},
+        ),
+        (
+            {
+                "volumes": [
+                    {
+                        "name": "v",
+                        "projected": {
+                            "sources": [
+                                {"secret": {"name": "one"}},
+                                {"configMap": {"name": "no-secret"}},
+                                {"secret": {"name": "two", "items": [{"key": "k", "path": "p"}]}},
+                            ]
+                        },
+                    }
+                ]
+            },
+            {"one": {WHOLE}, "two": {"k"}},
+        ),
+        ({"imagePullSecrets": [{"name": "registry"}]}, {"registry": {WHOLE}}),
+        (
+            {"initContainers": [{"name": "x", "env": [variable("A", "early", "K")]}]},
+            {"early": {"K"}},
+        ),
+    ],
+    ids=["env", "envFrom", "volume", "items", "projected", "pull secrets", "init container"],
+)
+def test_what_a_patch_of_the_pod_asks_for_is_used(
+    spec: dict[str, Any], expected: dict[str, set[str]]
+) -> None:
+    used = patched(json.dumps(spec))
+
+    assert {name: set(keys) for name, keys in used.items()} == expected
+    assert {use.place for keys in used.values() for use in keys.values()} == {
+        "stages.load.kubernetes.patch"
+    }
+    assert not any(use.optional for keys in used.values() for use in keys.values())
+
+
+def test_what_a_patch_says_is_optional_is_done_without() -> None:
+    used = patched(json.dumps(container(env=[variable("A", "db", "USER", optional=True)])))
+
+    assert used["db"]["USER"].optional
+
+
+def test_of_patches_only_what_is_left_in_the_end_counts() -> None:
+    first = container(env=[variable("A", "old", "K"), variable("B", "kept", "K")])
+    second = container(env=[variable("A", "new", "K")])
+
+    assert set(patched(json.dumps(first), json.dumps(second))) == {"new", "kept"}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"volumes": 1},
+        {"volumes": [1, {"secret": "x"}, {"projected": []}]},
+        container(env={"A": 1}, envFrom=[None]),
+        {"imagePullSecrets": [{}]},
+    ],
+)
+def test_what_is_no_form_of_a_pod_is_left_to_the_api(spec: dict[str, Any]) -> None:
+    assert patched(json.dumps(spec)) == {}

@@ -19,6 +19,7 @@ from bodywork_argo.cli.options import (
     pods,
     repository,
     s,
+    secrets_namespace,
 )
 from bodywork_argo.errors import EngineError, Problem
 
@@ -36,14 +37,17 @@ if TYPE_CHECKING:
 @engine("argo")
 @namespace
 @connection
+@secrets_namespace
 @output("table", "json")
-def doctor(backend_name: str, output: str, **words: Any) -> None:
+def doctor(backend_name: str, secrets_namespace: str | None, output: str, **words: Any) -> None:
     """Check whether runs would work in a namespace: API, engine, rights, accounts.
 
-    With a repository also its stages' secrets, and whether pods can fetch it. Nothing is changed,
-    and no stage's secret is read. Exit code 4 when something would keep a run from starting.
+    With a repository also its stages' secrets, where they are or in their group, and whether pods
+    can fetch it. Nothing is changed, and no stage's secret is read. Exit code 4 when something
+    would keep a run from starting.
     """
     from bodywork_argo.preflight import in_cluster, look
+    from bodywork_argo.submission import group_of
     from bodywork_argo.terminal import Terminal
 
     terminal = Terminal()
@@ -55,8 +59,9 @@ def doctor(backend_name: str, output: str, **words: Any) -> None:
     wanted = planned.plan.namespace if planned else words["namespace"]
     cluster = cluster_of(kubeconfig, context, wanted)()
     settled = partial(_settled, planned, cluster) if planned else None
+    group = group_of(planned, cluster, secrets_namespace) if planned else None
     checks = []
-    for check in look(backend, cluster, settled, thorough=True):
+    for check in look(backend, cluster, settled, group=group, thorough=True):
         checks.append(check)
         if output == "table":
             _tell(terminal, check, planned)
@@ -80,6 +85,8 @@ def _tell(terminal: Terminal, check: Check, planned: Planned | None) -> None:
         colour = "red" if problem.severity == "error" else "yellow"
         severity = click.style(f"{problem.severity:<8}", fg=colour)
         terminal.result(f"{severity} {problem}")
+    for line in check.upcoming:
+        terminal.result(f"{'':<8} {check.name}: a run would {line}")
 
 
 def _placed(check: Check, planned: Planned | None) -> tuple[Problem, ...]:
@@ -93,11 +100,12 @@ def _document(check: Check, planned: Planned | None) -> dict[str, Any]:
         "check": check.name,
         "ok": not check.problems,
         "found": check.found or None,
+        "upcoming": list(check.upcoming),
         "problems": [
             {
                 "severity": problem.severity,
                 "key": problem.key,
-                "file": problem.file or None,
+                "where": problem.file or None,
                 "line": problem.line or None,
                 "what": problem.what,
                 "remedy": problem.remedy,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from bodywork_argo.backend import Backend
+    from bodywork_argo.backend import Backend, Served
     from bodywork_argo.cluster import ClusterFactory
     from bodywork_argo.deploy import Planned
     from bodywork_argo.loader import Location
+    from bodywork_argo.planner import PlanOptions
     from bodywork_argo.terminal import Terminal
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -63,8 +64,61 @@ pods = _all(
         metavar="SECONDS",
         help="Limit for fetching the code and installing, for every stage.",
     ),
+    click.option(
+        "--deployer-image",
+        metavar="IMAGE",
+        help="Image of the tasks that release services; default: python:3.12-slim. bodywork-argo "
+        "is installed there unless the image has it.",
+    ),
 )
 """What a plan for a cluster may be told beside the file; `planned_of` reads them."""
+
+
+def timed(*, required: bool) -> Callable[[_Command], _Command]:
+    """Let the user say when a pipeline runs; `applying.schedule_of` reads all but --pin."""
+    return _all(
+        click.option(
+            "--schedule",
+            "expressions",
+            metavar="CRON",
+            multiple=True,
+            required=required,
+            help="When: five fields, such as '30 3 * * mon-fri', or @daily. May be given several "
+            "times.",
+        ),
+        click.option(
+            "--timezone",
+            metavar="ZONE",
+            help="Zone of the schedule, such as Europe/Berlin; default: UTC.",
+        ),
+        click.option(
+            "--concurrency",
+            type=click.Choice(["Forbid", "Replace", "Allow"]),
+            default="Forbid",
+            show_default=True,
+            help="When a run still goes on: leave the time out, end that run, or have both.",
+        ),
+        click.option(
+            "--starting-deadline",
+            type=click.IntRange(min=1),
+            metavar="SECONDS",
+            help="Make up for a time that passed while the engine was down, up to so late; "
+            "default: never.",
+        ),
+        click.option(
+            "--history",
+            type=click.IntRange(min=0),
+            default=10,
+            show_default=True,
+            metavar="N",
+            help="Keep the last N runs that ended well, and the last N others.",
+        ),
+        click.option("--suspend", is_flag=True, help="Start no run until `cron resume`."),
+        click.option(
+            "--pin", is_flag=True, help="Have every run take the commit that REF names now."
+        ),
+    )
+
 
 namespace = click.option(
     "--namespace",
@@ -90,6 +144,18 @@ service_account = click.option(
     "--service-account",
     metavar="NAME",
     help="Account of the stages, its token included, in place of those that `setup` makes.",
+)
+
+require_no_token = click.option(
+    "--require-no-token", is_flag=True, help="Refuse unless stages hold no token of the API."
+)
+
+dry_run = click.option(
+    "--dry-run",
+    type=click.Choice(["client", "server"]),
+    is_flag=False,
+    flag_value="client",
+    help="Print what would be sent; `server` has the cluster check it, too.",
 )
 
 run_name = click.argument("run_name", metavar="RUN")
@@ -144,6 +210,20 @@ def cluster_of(
     return cache(partial(connect, kubeconfig=kubeconfig, context=context, namespace=namespace))
 
 
+def served_by(
+    backend: Backend, kubeconfig: str | None, context: str | None, namespace: str | None
+) -> Served | None:
+    """Return the connection through the engine's own server, if the environment asks for one.
+
+    Options that name a cluster come first: whoever gives them means the cluster's API.
+    """
+    from bodywork_argo.backend import HasServer
+
+    if kubeconfig is not None or context is not None or not isinstance(backend, HasServer):
+        return None
+    return backend.served(namespace)
+
+
 _PLANNING = (
     "image",
     "git_image",
@@ -153,6 +233,7 @@ _PLANNING = (
     "namespace",
     "accounts",
     "exclusive",
+    "scheduled",
     "submitted_by",
 )
 
@@ -160,12 +241,27 @@ _PLANNING = (
 def planned_of(terminal: Terminal, **words: Any) -> Planned:
     """Load and plan what the command line names; tell what is worth knowing."""
     from bodywork_argo.deploy import plan_location
-    from bodywork_argo.planner import PlanOptions
 
-    asked = {name: words.pop(name) for name in _PLANNING if name in words}
-    planned = plan_location(location(**words), PlanOptions(**asked))
+    options, words = plan_options(words)
+    planned = plan_location(location(**words), options)
     terminal.problems(planned.loaded.notes)
     return planned
+
+
+def plan_options(words: dict[str, Any]) -> tuple[PlanOptions, dict[str, Any]]:
+    """Return what a plan is told beside the file, and the words that `location` reads."""
+    from bodywork_argo.plan import Deployer
+    from bodywork_argo.planner import PlanOptions
+
+    words = dict(words)
+    asked = {name: words.pop(name) for name in _PLANNING if name in words}
+    deployer = {
+        field: value
+        for field, word in (("image", "deployer_image"), ("pending_seconds", "pending_timeout"))
+        if (value := words.pop(word, None)) is not None
+    }
+    asked["deployer"] = Deployer(**deployer)
+    return PlanOptions(**asked), words
 
 
 def s(count: int) -> str:

@@ -16,7 +16,7 @@ from bodywork_argo.errors import (
     BodyworkArgoError,
     EngineError,
     Interrupted,
-    PipelineFailed,
+    OutputClosed,
     SpecError,
 )
 
@@ -30,6 +30,10 @@ _MODULES = {
     "project_commands": ("validate", "plan", "graph", "compile", "backends", "version"),
     "doctor_commands": ("doctor",),
     "setup_commands": ("setup",),
+    "release_commands": ("release", "release-task"),
+    "service_commands": ("service",),
+    "cron_commands": ("cron",),
+    "find_commit": ("find-commit",),
     "secret_commands": ("secret",),
     "git_commands": ("ssh-key", "git-token"),
     "run_commands": (
@@ -47,9 +51,10 @@ def script() -> None:
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except OSError:  # told already; what is left in the buffer has nowhere to go
+    except OSError as error:  # told already; what is left in the buffer has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = code or EngineError.exit_code
+        gone = isinstance(error, BrokenPipeError)
+        code = code or (OutputClosed.exit_code if gone else EngineError.exit_code)
     sys.exit(code)
 
 
@@ -57,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code.
 
     0 success, 1 the pipeline failed, 2 wrong usage, 3 bodywork.yaml invalid, 4 cluster or engine
-    unreachable or refused, 5 Git, 6 timed out, 130 interrupted.
+    unreachable or refused, 5 Git, 6 timed out, 130 interrupted, 141 nobody reads on.
     """
     from bodywork_argo.terminal import Terminal
 
@@ -73,8 +78,6 @@ def main(argv: Sequence[str]) -> int:
     except BodyworkArgoError as error:
         _show(error, terminal)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        return PipelineFailed.exit_code
     except OSError as error:
         terminal.say(f"error: {error}", colour="red")
         return EngineError.exit_code
@@ -96,6 +99,13 @@ def _show(error: BodyworkArgoError, terminal: Terminal) -> None:
 
 class _Commands(click.Group):
     """Imports a command's module when the command is asked for."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; that nobody reads what it writes is for `main`, not for click, to tell."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise OutputClosed from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the alphabet."""

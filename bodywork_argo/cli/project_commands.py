@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bodywork_argo.cli.options import (
     backend_of,
@@ -19,7 +20,11 @@ from bodywork_argo.cli.options import (
     repository,
     s,
     service_account,
+    timed,
 )
+
+if TYPE_CHECKING:
+    from bodywork_argo.plan import Accounts
 
 
 @click.command()
@@ -95,31 +100,77 @@ def graph(output: str, **words: Any) -> None:
 @service_account
 @engine("local")
 @click.option("--run-name", metavar="NAME", help="Name of the run; default: the engine makes one.")
-def compile_(
-    backend_name: str, run_name: str | None, service_account: str | None, **words: Any
-) -> None:
+@click.option(
+    "--schedule-name",
+    metavar="NAME",
+    help="Name of the schedule; default: the pipeline's.",
+)
+@timed(required=False)
+def compile_(service_account: str | None, **words: Any) -> None:
     """Print the documents that an engine would be sent, as YAML.
 
-    No cluster is asked: stages get the accounts that `setup` makes, unless another is named.
+    No cluster is asked: stages get the accounts that `setup` makes, unless another is named. With
+    --schedule it is what `cron apply` sends, for engines that start runs by the clock; the options
+    that follow say more of it.
     """
-    from bodywork_argo.access import EXECUTOR_ACCOUNT, STAGE_ACCOUNT
     from bodywork_argo.backend import InCluster
+
+    if isinstance(backend_of(words["backend_name"]), InCluster):
+        words["accounts"] = _accounts_of_setup(service_account)
+    if words["expressions"]:
+        _compile_schedule(**words)
+    else:
+        _refuse_words_of_schedules()
+        _compile_run(**{key: words[key] for key in words if key not in _OF_SCHEDULES})
+
+
+_OF_SCHEDULES = (
+    *("expressions", "timezone", "concurrency", "starting_deadline", "history", "suspend", "pin"),
+    "schedule_name",
+)
+
+
+def _compile_run(backend_name: str, run_name: str | None, **words: Any) -> None:
     from bodywork_argo.deploy import compile_for
     from bodywork_argo.manifests import to_yaml
-    from bodywork_argo.plan import Accounts
     from bodywork_argo.terminal import Terminal
 
     terminal = Terminal()
-    backend = backend_of(backend_name)
-    if isinstance(backend, InCluster):
-        words["published"] = words["file"] is None
-        words["accounts"] = Accounts(stage=STAGE_ACCOUNT, executor=EXECUTOR_ACCOUNT)
-        if service_account is not None:
-            words["accounts"] = Accounts(stage=service_account)
-    planned = planned_of(terminal, **words)
-    compiled, notes = compile_for(backend, planned, run_name)
+    published = "accounts" in words and words["file"] is None
+    planned = planned_of(terminal, published=published, **words)
+    compiled, notes = compile_for(backend_of(backend_name), planned, run_name)
     terminal.problems(notes)
     terminal.result(to_yaml(compiled.documents).rstrip("\n"))
+
+
+def _compile_schedule(run_name: str | None, file: str | None, **words: Any) -> None:
+    from bodywork_argo.cli.applying import print_schedule
+    from bodywork_argo.errors import UsageError
+
+    if run_name is not None:
+        raise UsageError("--run-name is of no use with --schedule: runs are named by their times")
+    if file is not None:
+        raise UsageError("--file reads one file alone, and runs need a repository: name one")
+    print_schedule(**words)
+
+
+def _refuse_words_of_schedules() -> None:
+    from bodywork_argo.errors import UsageError
+
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name in _OF_SCHEDULES:
+            raise UsageError(f"{option.opts[0]} is of no use without --schedule")
+
+
+def _accounts_of_setup(stage: str | None) -> Accounts:
+    from bodywork_argo.access import EXECUTOR_ACCOUNT, RELEASE_ACCOUNT, STAGE_ACCOUNT
+    from bodywork_argo.plan import Accounts
+
+    if stage is not None:
+        return Accounts(stage=stage, release=RELEASE_ACCOUNT)
+    return Accounts(stage=STAGE_ACCOUNT, executor=EXECUTOR_ACCOUNT, release=RELEASE_ACCOUNT)
 
 
 @click.command()

@@ -11,14 +11,17 @@ from bodywork_argo.cli.options import (
     backend_of,
     cluster_of,
     connection,
+    dry_run,
     engine,
     namespace,
     output,
     planned_of,
     pods,
     repository,
+    require_no_token,
     run_name,
     secrets_namespace,
+    served_by,
     service_account,
 )
 from bodywork_argo.errors import PipelineFailed
@@ -69,22 +72,14 @@ def run(backend_name: str, keep_services: bool, **words: Any) -> None:
 @connection
 @secrets_namespace
 @service_account
-@click.option(
-    "--require-no-token", is_flag=True, help="Refuse unless stages hold no token of the API."
-)
+@require_no_token
 @click.option(
     "--exclusive/--allow-parallel",
     default=None,
     help="Whether runs of the pipeline wait for each other; default: those with services do.",
 )
 @click.option("--run-name", "name", metavar="NAME", help="Name of the run; default: a new one.")
-@click.option(
-    "--dry-run",
-    type=click.Choice(["client", "server"]),
-    is_flag=False,
-    flag_value="client",
-    help="Print what would be sent; `server` has the cluster check it, too.",
-)
+@dry_run
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit code tells how it was.")
 @click.option("--watch", is_flag=True, help="As --wait, and show how the stages go on.")
 @click.option(
@@ -94,6 +89,13 @@ def run(backend_name: str, keep_services: bool, **words: Any) -> None:
     show_default=True,
     metavar="SECONDS",
     help="With --wait: stop the run when a stage can't start for so long; 0: never.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Where the engine removes no runs by itself (Tekton): delete those of the pipeline that "
+    "have ended, but for its newest N; default: 20.",
 )
 @output("name", "json")
 def submit(**words: Any) -> None:
@@ -219,9 +221,23 @@ def terminate(**words: Any) -> None:
 @connection
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(yes: bool, **words: Any) -> None:
-    """Remove a run and what it left; one that goes on is terminated first."""
+    """Remove a run and what it left; one that goes on is terminated first.
+
+    Where no run is called so, but a pipeline is, everything of that pipeline is deleted: its
+    schedules, runs, services and their Ingresses, and the records of its releases. Secrets and the
+    namespace stay.
+    """
+    from bodywork_argo.cli.removing import delete_pipeline
+    from bodywork_argo.errors import EngineError, Forbidden, Unreachable
+
     runtime, ref = _run_of(**words)
-    runtime.status(ref)  # asking about what is not there helps nobody
+    try:
+        runtime.status(ref)  # asking about what is not there helps nobody
+    except (Unreachable, Forbidden):
+        raise
+    except EngineError as unknown:
+        delete_pipeline(ref.name, runtime, unknown, yes=yes, **words)
+        return
     if not yes:
         click.confirm(f"Delete run {ref.name} and its logs?", abort=True, err=True)
     runtime.delete(ref)
@@ -229,7 +245,9 @@ def delete(yes: bool, **words: Any) -> None:
 
 
 def _runtime_of(backend_name: str, **words: Any) -> Runtime:
-    return backend_of(backend_name).runtime(cluster_of(**words))
+    backend = backend_of(backend_name)
+    served = served_by(backend, **words)
+    return served.runtime if served else backend.runtime(cluster_of(**words))
 
 
 def _run_of(run_name: str, backend_name: str, **words: Any) -> tuple[Runtime, RunRef]:

@@ -96,6 +96,7 @@ def delete(name: str | None, yes: bool, **place: Any) -> None:
     """
     from bodywork_argo.cluster import SECRET
     from bodywork_argo.secret_groups import object_name, stored_secret, stored_secrets
+    from bodywork_argo.secret_uses import listed
     from bodywork_argo.terminal import Terminal
 
     group = place["group"]
@@ -117,9 +118,19 @@ def delete(name: str | None, yes: bool, **place: Any) -> None:
     question = f"Delete secret{s(len(names))} {', '.join(names)} in {cluster.namespace}?"
     if not yes:
         click.confirm(question, abort=True, err=True)
-    for each in names:
-        cluster.delete(SECRET, each)
-        Terminal().result(f"deleted secret {each} in namespace {cluster.namespace}")
+    left = []
+    for each in found:
+        name = each.object_name
+        gone = cluster.delete(SECRET, name, only=each.read)
+        if gone or cluster.get(SECRET, name, metadata_only=True) is None:
+            Terminal().result(f"deleted secret {name} in namespace {cluster.namespace}")
+        else:
+            left.append(name)
+    if left:
+        raise EngineError(
+            f"{listed('secret', left)} in namespace {cluster.namespace} changed while you were "
+            f"asked, and nothing that others wrote is deleted: look again, and repeat"
+        )
 
 
 def _sources(
@@ -165,11 +176,6 @@ def _document(secret: Stored) -> dict[str, Any]:
 
 
 def _age(created: str, now: datetime) -> str:
-    """Return how long ago it was, in the largest unit that it fills."""
-    if not created:
-        return ""
-    seconds = (now - datetime.fromisoformat(created.replace("Z", "+00:00"))).total_seconds()
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{max(0, int(seconds))}s"
+    from bodywork_argo.terminal import age
+
+    return age(datetime.fromisoformat(created.replace("Z", "+00:00")), now) if created else ""

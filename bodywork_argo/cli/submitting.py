@@ -7,21 +7,55 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache, partial
 from typing import Any
 
 from bodywork_argo import deploy, submission
-from bodywork_argo.access import SECRETS_NAMESPACE
-from bodywork_argo.backend import Compiled, Phase, RunRef, RunStatus, Runtime
-from bodywork_argo.cli.options import backend_of, cluster_of, planned_of
-from bodywork_argo.cluster import Cluster
+from bodywork_argo.backend import (
+    Backend,
+    Compiled,
+    InCluster,
+    Phase,
+    Prunes,
+    RunRef,
+    RunStatus,
+    Runtime,
+    Served,
+)
+from bodywork_argo.cli.options import backend_of, cluster_of, planned_of, served_by
+from bodywork_argo.cli.rehearsing import print_documents, told
+from bodywork_argo.cluster import ClusterFactory
 from bodywork_argo.deploy import Planned
-from bodywork_argo.errors import Interrupted, PipelineFailed
+from bodywork_argo.errors import EngineError, Interrupted, PipelineFailed, UsageError
 from bodywork_argo.follow import Patience, follow
-from bodywork_argo.manifests import to_yaml
-from bodywork_argo.preflight import in_cluster, look
+from bodywork_argo.preflight import in_cluster, look, looked_through
 from bodywork_argo.run_views import ChangePrinter, LiveTable
 from bodywork_argo.terminal import Terminal
+
+_DEFAULT_ENGINE = "argo"
+"""Of `watch`, and of all commands for runs in a cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wishes:
+    """What the command line asks for beside the file."""
+
+    name: str | None
+    service_account: str | None
+    require_no_token: bool
+    secrets_namespace: str | None
+    dry_run: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A run that nothing speaks against, and the way to its engine."""
+
+    planned: Planned
+    compiled: Compiled
+    runtime: Runtime
 
 
 def submit_run(
@@ -37,38 +71,127 @@ def submit_run(
     wait: bool,
     watch: bool,
     pending_timeout: float,
+    keep: int | None,
     output: str,
     **words: Any,
 ) -> None:
-    """Plan, settle, look, send, and wait if that was asked for."""
+    """Plan, look at the cluster, settle, compile, send, and wait if that was asked for."""
     terminal = Terminal()
     backend = backend_of(backend_name)
     engine = in_cluster(backend)
-    planned = planned_of(terminal, published=True, **words)
-    connect = cluster_of(kubeconfig, context, planned.plan.namespace)
-    cluster = connect()
-    planned = submission.settle(
-        planned, cluster, service_account=service_account, require_no_token=require_no_token
+    _refuse_keep(keep, backend)
+    planned = planned_of(terminal, published=True, pending_timeout=pending_timeout, **words)
+    wishes = _Wishes(
+        name=name,
+        service_account=service_account,
+        require_no_token=require_no_token,
+        secrets_namespace=secrets_namespace,
+        dry_run=dry_run,
     )
+    served = served_by(backend, kubeconfig, context, planned.plan.namespace)
+    if served is not None:
+        ready = _ready_unseen(terminal, backend, planned, served, wishes)
+    else:
+        connect = cluster_of(kubeconfig, context, planned.plan.namespace)
+        ready = _ready(terminal, backend, engine, planned, connect, wishes)
+    if ready is None:
+        return
+    ref = ready.runtime.submit(ready.compiled)
+    _tell_started(terminal, ref, ready.planned, output)
+    prune(terminal, ready.runtime, ready.planned.plan.pipeline, keep)
+    if wait or watch:
+        patience = Patience(pending_seconds=pending_timeout)
+        wait_for(terminal, ready.runtime, ref, patience, show=watch)
+
+
+def _refuse_keep(keep: int | None, backend: Backend) -> None:
+    if keep is None:
+        return
+    if not isinstance(backend.runtime(cluster_of(None, None, None)), Prunes):
+        raise UsageError(
+            f"--keep is of no use with --backend {backend.name}, which removes runs by itself: "
+            "leave it out (pipeline.kubernetes.ttl_seconds says when)"
+        )
+
+
+def prune(terminal: Terminal, runtime: Runtime, pipeline: str, keep: int | None) -> None:
+    """Delete old runs where the engine does not; whoever has begun a run need not care."""
+    if not isinstance(runtime, Prunes):
+        return
+    try:
+        deleted = runtime.prune(pipeline, keep or runtime.kept_runs)
+    except EngineError as error:
+        terminal.say(f"old runs could not be deleted: {error}")
+        return
+    if deleted:
+        terminal.say(f"deleted old runs: {', '.join(deleted)}")
+
+
+def _ready(
+    terminal: Terminal,
+    backend: Backend,
+    engine: InCluster,
+    planned: Planned,
+    connect: ClusterFactory,
+    wishes: _Wishes,
+) -> _Ready | None:
+    """Look at the cluster and compile; None when it was a rehearsal."""
+    cluster = connect()
+    group = submission.group_of(planned, cluster, wishes.secrets_namespace)
+    settle = partial(
+        submission.settle,
+        planned,
+        cluster,
+        service_account=wishes.service_account,
+        no_token_on=engine if wishes.require_no_token else None,
+    )
+    draft = cache(lambda: _draft(terminal, backend, settle(), wishes.name))
+    looks = look(engine, cluster, lambda: draft()[0].plan, group=group)
+    checks = told(terminal, planned, looks, rehearsed=wishes.dry_run is not None)
+    if wishes.dry_run is not None and looked_through(checks):
+        if wishes.dry_run == "server":
+            submission.rehearse(draft()[1], cluster)
+        print_documents(terminal, draft()[1])
+    submission.refuse(checks)
+    if wishes.dry_run is not None:
+        return None
+    settled, compiled = draft()
+    for line in submission.fetch_group(settled.plan, group, cluster) if group else ():
+        terminal.say(line)
+    return _Ready(planned=settled, compiled=compiled, runtime=backend.runtime(connect))
+
+
+def _ready_unseen(
+    terminal: Terminal, backend: Backend, planned: Planned, served: Served, wishes: _Wishes
+) -> _Ready | None:
+    """Compile for an engine whose server shows nothing but runs; None when it was a rehearsal."""
+    if wishes.dry_run == "server":
+        raise UsageError(
+            f"'--dry-run=server' has the Kubernetes API check the documents, and {served.address} "
+            "stands in its place: give --kubeconfig or --context, too"
+        )
+    settled = submission.settle_unseen(
+        planned,
+        served,
+        service_account=wishes.service_account,
+        require_no_token=wishes.require_no_token,
+    )
+    settled, compiled = _draft(terminal, backend, settled, wishes.name)
+    if wishes.dry_run is not None:
+        print_documents(terminal, compiled)
+        return None
+    terminal.say(submission.unseen(settled, served))
+    return _Ready(planned=settled, compiled=compiled, runtime=served.runtime)
+
+
+def _draft(
+    terminal: Terminal, backend: Backend, planned: Planned, name: str | None
+) -> tuple[Planned, Compiled]:
+    """Compile what would be sent, and tell what the engine does otherwise."""
     name = name or deploy.run_name(planned.plan, secrets.token_hex(3))
     compiled, notes = deploy.compile_for(backend, planned, name)
     terminal.problems(notes)
-    if dry_run is None:
-        source = cluster.within(secrets_namespace or SECRETS_NAMESPACE)
-        for line in submission.fetch_group(planned, source, cluster):
-            terminal.say(line)
-    checks = tuple(look(engine, cluster, lambda: planned.plan))
-    for check in checks:
-        terminal.problems(deploy.placed(check.problems, planned.loaded))
-    if dry_run is not None:
-        _rehearse(terminal, compiled, cluster, asked=dry_run)
-        return
-    submission.refuse(checks)
-    runtime = backend.runtime(connect)
-    ref = runtime.submit(compiled)
-    _tell_started(terminal, ref, planned, output)
-    if wait or watch:
-        wait_for(terminal, runtime, ref, Patience(pending_seconds=pending_timeout), show=watch)
+    return planned, compiled
 
 
 def wait_for(
@@ -86,7 +209,7 @@ def wait_for(
         try:
             follow(runtime, ref, seen, patience, time.monotonic)
         except KeyboardInterrupt:
-            raise Interrupted(f"run {ref.name} goes on: `bodywork-argo watch {ref.name}`") from None
+            raise Interrupted(f"run {ref.name} goes on: {_to_watch(seen.ref or ref)}") from None
         finally:
             stack.close()
             seen.sum_up(terminal)
@@ -109,6 +232,10 @@ class _LastStatus:
     def phase(self) -> Phase | None:
         return self._last.phase if self._last else None
 
+    @property
+    def ref(self) -> RunRef | None:
+        return self._last.ref if self._last else None
+
     def sum_up(self, terminal: Terminal) -> None:
         """Print how the run has ended, if it has."""
         if self._last is not None and self._last.phase.final:
@@ -121,12 +248,6 @@ def _teller(terminal: Terminal, stack: ExitStack, *, live: bool) -> Callable[[Ru
     return ChangePrinter(terminal)
 
 
-def _rehearse(terminal: Terminal, compiled: Compiled, cluster: Cluster, *, asked: str) -> None:
-    if asked == "server":
-        submission.rehearse(compiled, cluster)
-    terminal.result(to_yaml(compiled.documents).rstrip("\n"))
-
-
 def _tell_started(terminal: Terminal, ref: RunRef, planned: Planned, output: str) -> None:
     plan = planned.plan
     commit = getattr(plan.revision, "commit", "")
@@ -134,7 +255,7 @@ def _tell_started(terminal: Terminal, ref: RunRef, planned: Planned, output: str
     if ref.where:
         terminal.say(f"see it at {ref.where}")
     else:
-        terminal.say(f"follow it with `bodywork-argo watch {ref.name} -n {ref.namespace}`")
+        terminal.say(f"follow it with {_to_watch(ref)}")
     if output == "json":
         document = {
             "run": ref.name,
@@ -146,3 +267,9 @@ def _tell_started(terminal: Terminal, ref: RunRef, planned: Planned, output: str
         terminal.result(json.dumps(document, indent=2))
     else:
         terminal.result(ref.name)
+
+
+def _to_watch(ref: RunRef) -> str:
+    where = f" -n {ref.namespace}" if ref.namespace else ""
+    engine = "" if ref.backend == _DEFAULT_ENGINE else f" --backend {ref.backend}"
+    return f"`bodywork-argo watch {ref.name}{engine}{where}`"

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from bodywork_argo.cluster import POD, Change, Resource
-from bodywork_argo.errors import Forbidden
+from bodywork_argo.errors import Changed, Forbidden
 from bodywork_argo.kube.connection import Connection, Time
-from bodywork_argo.kube.following import ContainerLog
+from bodywork_argo.kube.following import ContainerLog, tail
 from bodywork_argo.kube.listing import read_list
 from bodywork_argo.kube.refusals import Missing
 from bodywork_argo.kube.requests import (
@@ -118,15 +118,22 @@ class KubeCluster:
             request = replace(request, accept=METADATA_LIST)
         return read_list(self._connection, resource, request).items
 
-    def delete(self, resource: Resource, name: str) -> bool:
-        """Delete with its dependents; return whether it was there."""
+    def delete(self, resource: Resource, name: str, *, only: Manifest | None = None) -> bool:
+        """Delete with its dependents; return whether that was done."""
         request = to_object("delete", resource, self.namespace, name)
         options: Manifest = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
         }
-        return self._ask_for_one(replace(request, body=options)) is not None
+        if only is None:
+            return self._ask_for_one(replace(request, body=options)) is not None
+        wanted = {key: only["metadata"][key] for key in ("uid", "resourceVersion")}
+        try:
+            found = self._ask_for_one(replace(request, body={**options, "preconditions": wanted}))
+        except Changed:
+            return False
+        return found is not None
 
     def watch(
         self,
@@ -144,6 +151,13 @@ class KubeCluster:
         """Yield a container's output as it was written, in pieces of any size."""
         request = to_object("get", POD, self.namespace, pod)
         return ContainerLog(self._connection, request, container).pieces(follow=follow)
+
+    def last_lines(
+        self, pod: str, container: str, count: int, *, previous: bool = False
+    ) -> tuple[str, ...]:
+        """Return the end of a container's output, or of its `previous` start; nothing if none."""
+        request = to_object("get", POD, self.namespace, pod)
+        return tail(self._connection, request, container, count, previous=previous)
 
     def serves(self, resource: Resource) -> bool:
         """Return whether the API has this kind of object."""

@@ -21,14 +21,16 @@ from bodywork_argo.kube.requests import Request
 from bodywork_argo.kube.settings import Settings
 from bodywork_argo.manifests import Manifest
 
-PATIENCE = 60.0
+PATIENCE = 90.0
 """Seconds for which a server that has answered before is asked again; a restart takes less."""
 FIRST_PATIENCE = 20.0
 """The same for one that has not: its address may be wrong."""
-_SETTLING = 10.0
+_SETTLING = 30.0
 """Seconds after a failure in which a server may have restarted and know nobody's rights yet."""
 _CONNECT_SECONDS = 10.0
-_READ_SECONDS = 60.0
+_READ_SECONDS = 20.0
+_WRITE_SECONDS = 60.0
+"""Writes may have to pass webhooks, which Kubernetes gives up to 30 s each."""
 _CHUNK = 65536
 _backoff = tenacity.wait_random_exponential(multiplier=0.2, max=5)
 
@@ -66,7 +68,8 @@ class Connection:
             sleep=self.time.sleep,
             reraise=True,
         )
-        return retrying(self._ask_once, request, min(_READ_SECONDS, max(patience, 1.0)))
+        longest = _READ_SECONDS if request.verb in ("get", "list") else _WRITE_SECONDS
+        return retrying(self._ask_once, request, min(longest, max(patience, 1.0)))
 
     @contextmanager
     def stream(self, request: Request, *, idle_seconds: float) -> Iterator[Iterator[bytes]]:
@@ -133,7 +136,11 @@ class Connection:
 
     def _failure(self, error: Exception) -> EngineError:
         failure = _failure(error, self.server)
-        if isinstance(failure, Passing) and not isinstance(failure, Silent):
+        if isinstance(failure, Silent):
+            # What killed this connection without a word, such as a NAT that forgot it or a laptop
+            # that slept, has killed the unused ones as well: the next request takes a new one.
+            self._settings.pool.clear()
+        elif isinstance(failure, Passing):
             self._failed_at = self.time.now()
         return failure
 
@@ -150,6 +157,9 @@ class Connection:
         return headers
 
     def _given_up(self, state: tenacity.RetryCallState, patience: float) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        if self._answered and isinstance(error, Silent) and state.attempt_number == 1:
+            return False  # it may have been the connection's fault alone
         spent = max(state.seconds_since_start or 0.0, state.idle_for)
         return spent >= min(patience, PATIENCE if self._answered else FIRST_PATIENCE)
 
@@ -185,6 +195,8 @@ def _failure(error: Exception, server: str) -> EngineError:
             return Silent(f"{server} does not answer in time", arrived=True)
         case http.NameResolutionError():
             return Passing(f"{server}: no host of this name is known", arrived=False)
+        case http.ClosedPoolError():  # cleared while this request was about to take of it
+            return Passing(f"the connection to {server} was closed", arrived=False)
         case http.NewConnectionError():
             return Passing(f"{server} can't be reached: {_reason(cause)}", arrived=False)
         case http.ConnectTimeoutError():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from bodywork_argo.errors import EngineError, Forbidden
+from bodywork_argo.errors import EngineError, Forbidden, Unreachable
 from bodywork_argo.kube.connection import PATIENCE, Connection
 from bodywork_argo.kube.refusals import Missing, Passing, Silent, shortened
 from bodywork_argo.kube.requests import Request
@@ -28,6 +28,33 @@ class _Instance:
     ended: bool
 
 
+def tail(
+    connection: Connection, pod: Request, container: str, count: int, *, previous: bool
+) -> tuple[str, ...]:
+    """Return the last lines of a container's output; nothing when it has none to be had."""
+    query = {"container": container, "tailLines": str(count)}
+    request = _log_request(pod, {**query, **({"previous": "true"} if previous else {})})
+    try:
+        with connection.stream(request, idle_seconds=_LONGEST_SILENCE) as pieces:
+            return tuple(b"".join(pieces).decode("utf-8", "replace").splitlines())
+    except (Forbidden, Unreachable):
+        raise
+    except EngineError:  # no such pod any more, or not started
+        return ()
+
+
+def _log_request(pod: Request, query: dict[str, str]) -> Request:
+    return Request(
+        verb="get",
+        resource="pods/log",
+        namespace=pod.namespace,
+        name=pod.name,
+        path=f"{pod.path}/log",
+        query=query,
+        accept="*/*",
+    )
+
+
 class ContainerLog:
     """The log of one run of a container.
 
@@ -43,6 +70,7 @@ class ContainerLog:
         self._seen = Seen()
         self._pause = 0.0
         self._failing_since: float | None = None
+        self._refused_since: float | None = None
 
     def pieces(self, *, follow: bool) -> Iterator[bytes]:
         """Yield the bytes; with `follow` until the container has ended or is gone.
@@ -78,7 +106,7 @@ class ContainerLog:
                 for piece in pieces:
                     new = reading.feed(piece)
                     if new:
-                        self._pause, self._failing_since = 0.0, None
+                        self._pause, self._failing_since, self._refused_since = 0.0, None, None
                         yield new
                     if reading.alien:
                         break
@@ -95,15 +123,7 @@ class ContainerLog:
             query["follow"] = "true"
         if self._seen.since:
             query["sinceTime"] = self._seen.since
-        return Request(
-            verb="get",
-            resource="pods/log",
-            namespace=self._pod.namespace,
-            name=self._pod.name,
-            path=f"{self._pod.path}/log",
-            query=query,
-            accept="*/*",
-        )
+        return _log_request(self._pod, query)
 
     def _is_over(self, error: EngineError, instance: _Instance) -> bool:
         """Return whether there is no more to be had, rather than something wrong."""
@@ -114,13 +134,19 @@ class ContainerLog:
         )
 
     def _endure(self, error: EngineError) -> None:
-        """Note a failure; raise it when it has lasted too long."""
+        """Note a failure; raise it when it has lasted too long.
+
+        A refusal counts from the first one: what was away before it may just have come back.
+        """
         now = self._connection.time.now()
-        if self._failing_since is None:
-            self._failing_since = now
-        patience = PATIENCE if isinstance(error, Passing) else _REFUSED_PATIENCE
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        if isinstance(error, Passing):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = now
+        refused = 0.0 if self._refused_since is None else now - self._refused_since
         permanent = isinstance(error, (Forbidden, Missing))
-        if permanent or now - self._failing_since >= patience:
+        if permanent or refused >= _REFUSED_PATIENCE or now - self._failing_since >= PATIENCE:
             raise error
 
     def _rest(self) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bodywork_argo.errors import AlreadyExists, EngineError, Forbidden, Unreachable
+from bodywork_argo.errors import AlreadyExists, Changed, EngineError, Forbidden, Unreachable
 from bodywork_argo.kube.requests import Request
 from bodywork_argo.manifests import Manifest
 
@@ -73,6 +73,8 @@ class Refusal:
                 return Missing(f"could not {request.words}: {words}")
             case 409 if said.get("reason") == "AlreadyExists":
                 return AlreadyExists(f"could not {request.words}: it exists already")
+            case 409 if said.get("reason") == "Conflict":
+                return Changed(f"{self.server} could not {request.words}: {words}")
             case 410:
                 return Expired(f"could not {request.words}: {words}")
             case status if status < 400:
@@ -94,6 +96,8 @@ class Refusal:
             return True
         if self.status != 500:
             return False
+        if not said:  # the words of something on the way, such as a load balancer
+            return True
         reason, message = said.get("reason", ""), str(said.get("message", ""))
         return reason in ("ServerTimeout", "Timeout") or bool(_PASSES.search(message))
 

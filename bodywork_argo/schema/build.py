@@ -19,6 +19,7 @@ from bodywork_argo.spec import (
     Install,
     PodOptions,
     Project,
+    Rollback,
     RunOptions,
     SecretRef,
     ServiceOptions,
@@ -127,6 +128,7 @@ def _run_options(block: Reading | None) -> RunOptions:
         run_timeout_seconds=block.need(more.RUN_TIMEOUT),
         parallelism=block.need(more.PARALLELISM),
         ttl_seconds=block.get(more.TTL_SECONDS),
+        rollback=Rollback(block.need(more.ROLLBACK)),
     )
 
 
@@ -166,6 +168,7 @@ def _service_options(block: Reading | None) -> ServiceOptions:
             host=latest(ingress, more.HOST),
             path=latest(ingress, more.PATH),
             tls_secret=latest(ingress, more.TLS_SECRET),
+            rewrite=latest(ingress, more.REWRITE),
         ),
     )
 

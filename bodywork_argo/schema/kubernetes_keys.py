@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bodywork_argo.schema import checks
-from bodywork_argo.schema.fields import Field, Section, nested, text, whole
+from bodywork_argo.schema.fields import Field, Section, choice, nested, switch, text, whole
 from bodywork_argo.schema.pod_keys import POD_FIELDS
+from bodywork_argo.spec import Rollback
 
 _CLUSTER = "argo, tekton"
 
@@ -102,8 +103,18 @@ TLS_SECRET = Field(
     doc="The secret with the host's certificate.",
     engines=_CLUSTER,
 )
+REWRITE = Field(
+    name="rewrite",
+    type=switch(),
+    example="false",
+    doc="Whether an nginx ingress takes the path away before the service sees it, as Bodywork's "
+    "did; without it, when `class` is `nginx` or not given.",
+    engines=_CLUSTER,
+)
 INGRESS_SECTION = Section(
-    path="stages.<name>.kubernetes.ingress", fields=(CLASS, HOST, PATH, TLS_SECRET), ours=True
+    path="stages.<name>.kubernetes.ingress",
+    fields=(CLASS, HOST, PATH, TLS_SECRET, REWRITE),
+    ours=True,
 )
 
 PROBES = Field(
@@ -122,9 +133,19 @@ INGRESS = Field(
     engines=_CLUSTER,
 )
 
+ROLLBACK = Field(
+    name="rollback",
+    type=choice(*(each.value for each in Rollback)),
+    default=Rollback.RUN.value,
+    example="step",
+    doc="Which services go back to their last good version: `run`, all when a run fails, wherever; "
+    "`step`, those of a step when one of them fails; `none` leaves all as they are.",
+    engines=_CLUSTER,
+)
+
 PIPELINE_KUBERNETES_SECTION = Section(
     path="pipeline.kubernetes",
-    fields=(RUN_TIMEOUT, PARALLELISM, TTL_SECONDS, *POD_FIELDS),
+    fields=(RUN_TIMEOUT, PARALLELISM, TTL_SECONDS, ROLLBACK, *POD_FIELDS),
     ours=True,
 )
 STAGE_KUBERNETES_SECTION = Section(

@@ -106,10 +106,8 @@ one file serves both. What stands under `pipeline.kubernetes` goes for every sta
 value takes its place; mappings, lists and patches of both are joined, and a stage's volume takes
 the place of the pipeline's of the same name.
 
-:::{note}
-The backend for Tekton, and services on Argo, are being built. Where a table names them, they are
-meant to act on the key; the local backend tells which keys it has no use for.
-:::
+A backend that does not act on a key says so before the run, or refuses it:
+[what each backend does](parity.md) has the words.
 """
 
 

@@ -35,7 +35,8 @@ GIT_PACKAGES = ("git", "openssh-client")
 WHEELS = (
     *("flask", "ipykernel", "joblib", "numpy", "pandas", "papermill", "requests", "scikit-learn"),
     *("hatchling", "pip", "setuptools", "uv", "wheel"),
-    *("click", "gitpython", "hera", "kubernetes", "psutil", "pyyaml", "rich", "tenacity"),
+    *("click", "cronsim", "gitpython", "hera", "kubernetes", "psutil", "pyyaml", "rich"),
+    *("tenacity", "tzdata"),
 )
 WHEELHOUSE = "/opt/wheels"
 ENVIRONMENT = {

@@ -41,13 +41,37 @@ def manifest_files(places: Places) -> list[tuple[Path, str]]:
     ]
 
 
+def let_everybody_read_tektons_version(api: Api) -> None:
+    """Make the role and the binding that Tekton's releases have for it."""
+    metadata = {"name": "tekton-pipelines-info", "namespace": TEKTON_NAMESPACE}
+    names = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["pipelines-info"]}
+    group = "rbac.authorization.k8s.io"
+    api.put_in(
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "Role",
+            "metadata": metadata,
+            "rules": [{**names, "verbs": ["get"]}],
+        }
+    )
+    api.put_in(
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": metadata["name"]},
+            "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:authenticated"}],
+        }
+    )
+
+
 def install_manifests(api: Api, places: Places) -> None:
     """Apply the custom resources, the roles that users' roles grow by, and Tekton's settings."""
 
     def apply(entry: tuple[Path, str]) -> None:
         path, namespace = entry
         for document in documents(path.read_text(encoding="utf-8")):
-            api.apply(without_conversion(document), namespace)
+            api.apply(as_released(without_conversion(document)), namespace)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(apply, manifest_files(places)))
@@ -56,6 +80,11 @@ def install_manifests(api: Api, places: Places) -> None:
 def without_conversion(text: str) -> str:
     """Leave the conversion out of a custom resource: the webhook it would ask does not run."""
     return re.sub(r"^  conversion:\n(?:   .*\n)+", "", text, flags=re.MULTILINE)
+
+
+def as_released(text: str) -> str:
+    """Write Tekton's version where its releases have it, and its sources none."""
+    return text.replace('  version: "devel"', f'  version: "{TEKTON.version}"')
 
 
 def established(api: Api, places: Places) -> Callable[[], bool]:

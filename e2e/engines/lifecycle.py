@@ -15,11 +15,19 @@ from e2e.engines.debian import install_packages, require_packages, require_root
 from e2e.engines.failure import EngineError
 from e2e.engines.golang import build_programs, missing_programs
 from e2e.engines.images import build_python_layers, built_images
-from e2e.engines.install import Containerd, established, install_base, install_manifests
+from e2e.engines.install import (
+    Containerd,
+    established,
+    install_base,
+    install_manifests,
+    let_everybody_read_tektons_version,
+)
 from e2e.engines.parts import CORE, Options, api, parts
 from e2e.engines.places import Places
 from e2e.engines.processes import Part, Processes
 from e2e.engines.progress import Progress
+
+KUBELET_TRIES = 10
 
 
 @contextmanager
@@ -111,6 +119,7 @@ class _Start:
             # both, because until then nobody has asked for one.
             self._start("kubelet", "kube-proxy", "coredns")
             installed.result()
+        self._start_kubelet()
         self._start_ready("kube-proxy")
         self._start("argo-controller", "argo-server", "tekton-controller")
         self._await(*self.parts)
@@ -151,6 +160,19 @@ class _Start:
         self._start(name)
         self._await(name)
 
+    def _start_kubelet(self) -> None:
+        # It ends when a containerd that was just started still recovers its pods ("server is not
+        # initialized yet"). Elsewhere systemd starts it again.
+        for left in reversed(range(KUBELET_TRIES)):
+            try:
+                self._start_ready("kubelet")
+            except EngineError:
+                if not left or self.processes.runs(self.parts["kubelet"]):
+                    raise
+                time.sleep(1)
+            else:
+                break
+
     def _give_images(self) -> None:
         wanted = built_images(self.places)
         self._await("containerd")
@@ -170,6 +192,7 @@ class _Start:
         with self.progress.phase("install custom resources"):
             install_base(client)
             install_manifests(client, self.places)
+            let_everybody_read_tektons_version(client)
             _await_true("the custom resources", established(client, self.places))
 
     def _once(self, name: str, step: Callable[[], None]) -> None:

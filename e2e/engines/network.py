@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 BRIDGE = "bwk0"
+HARDWARE_ADDRESS = "02:62:77:6b:00:01"
+"""Of the bridge; locally administered."""
 NODE = "10.88.0.1"
 PODS = "10.88.0.0/16"
 SERVICES = "10.96.0.0/16"
@@ -82,6 +84,9 @@ def create(made: Path) -> None:
     """Make the bridge, the route and the guard; then `made`, whose time tells when that was."""
     if BRIDGE not in interfaces():
         _run("ip", "link", "add", BRIDGE, "type", "bridge")
+    # Without an address of its own a bridge takes the lowest of its ports': with pods that come and
+    # go it would change, and others send to the former one for seconds.
+    _run("ip", "link", "set", BRIDGE, "address", HARDWARE_ADDRESS)
     _run("ip", "addr", "replace", f"{NODE}/16", "dev", BRIDGE)
     _run("ip", "link", "set", BRIDGE, "up")
     _run("ip", "route", "replace", SERVICES, "dev", BRIDGE)
@@ -94,6 +99,15 @@ def create(made: Path) -> None:
 def remove() -> None:
     """Undo `create`, and kube-proxy's tables; what is not there is no error."""
     for name in reversed(interfaces()):
-        _run("ip", "link", "delete", name)
+        _remove_link(name)
     for table in tables():
         _run("nft", "delete", "table", *table.split())
+
+
+def _remove_link(name: str) -> None:
+    try:
+        _run("ip", "link", "delete", name)
+    except subprocess.CalledProcessError:
+        # A killed pod's link goes with its namespace, which the kernel takes down in its own time.
+        if name in interfaces():
+            raise

@@ -45,6 +45,7 @@ def exit_log(space: Space, workflow: Any) -> str:
     return space.logs(name, "main")
 
 
+@pytest.mark.full
 def test_a_failed_step_is_retried_and_the_exit_handler_runs(namespace: Space) -> None:
     main = {
         "retryStrategy": {"limit": "2"},
@@ -77,6 +78,7 @@ def test_the_exit_handler_of_a_failed_run_sees_the_failure(namespace: Space) -> 
     assert "ended Failed" in exit_log(namespace, ended)
 
 
+@pytest.mark.full  # a minute until it fires
 def test_a_cron_workflow_fires(namespace: Space) -> None:
     main = {"container": container(["true"])}
     spec = {"schedules": ["* * * * *"], "workflowSpec": workflow_spec(main)}

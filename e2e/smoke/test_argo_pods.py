@@ -27,6 +27,7 @@ from bodywork_argo_adapters.argo.size import forecast
 from e2e.conftest import MakeRepository
 from e2e.engines.gitservers import HTTP_PASSWORD, HTTP_USER
 from e2e.support.cluster import await_state
+from e2e.support.leaks import planted
 from e2e.support.pods import RUNNER, RUNNER_WITHOUT_GIT
 from e2e.support.spaces import EXECUTOR_ACCOUNT, STAGE_ACCOUNT, Space
 
@@ -129,7 +130,7 @@ def test_any_text_reaches_modules_through_a_shared_template(runs: Runs) -> None:
         assert json.loads(ended.said(each.name)) == list(each.args)
 
 
-@pytest.mark.smoke
+@pytest.mark.full
 def test_what_failed_is_told_to_the_failure_stage_and_on_argos_pages(runs: Runs) -> None:
     strange = "open('/dev/termination-log', 'w').write('\\x7f{{x \\U000e0001{{workflow.name}}$$')"
     files = {
@@ -170,7 +171,7 @@ def test_what_failed_is_told_to_the_failure_stage_and_on_argos_pages(runs: Runs)
     assert "finished" in ended.said("fine")
 
 
-@pytest.mark.smoke
+@pytest.mark.full
 def test_a_run_that_is_stopped_runs_its_failure_stage(runs: Runs) -> None:
     files = {"slow.py": "import time; time.sleep(100)", "tell.py": TELL}
     plan = runs.plan("slow", stage("slow"), stage("tell"), files=files, on_failure="tell")
@@ -190,7 +191,7 @@ def test_a_run_that_is_stopped_runs_its_failure_stage(runs: Runs) -> None:
     assert ended.said("tell").splitlines()[:2] == ["1 stage failed: slow", "slow: stopped"]
 
 
-@pytest.mark.smoke
+@pytest.mark.full
 def test_a_good_run_leaves_its_failure_stage_alone(runs: Runs) -> None:
     plan = runs.plan("a", stage("a"), stage("tell"), files={"a.py": "print(1)"}, on_failure="tell")
 
@@ -210,6 +211,7 @@ try:
     Path("/keys/new").write_text("")
 except OSError:
     found.append("read-only")
+ours["MINE"] = ours["MINE"][::-1]  # no secret is printed as it is
 git = Path(__file__).parent.joinpath(".git/config").read_text()
 print(json.dumps({"found": found, "env": ours, "git": "password" in git or "@" in git}))
 """
@@ -222,9 +224,13 @@ PATCHES = (
 
 @pytest.mark.smoke
 def test_a_pod_is_what_the_plan_says_and_holds_no_key_of_ours(runs: Runs) -> None:
-    space = runs.space
+    space, mine = runs.space, planted()
     token = {"BODYWORK_GIT_TOKEN": HTTP_PASSWORD, "BODYWORK_GIT_USERNAME": HTTP_USER}
-    for secret, data in (("git-token", token), ("mine", {"MINE": "m"}), ("keys", {"k": "v"})):
+    for secret, data in (
+        ("git-token", token),
+        ("mine", {"MINE": mine}),
+        ("keys", {"k": planted()}),
+    ):
         metadata = {"name": secret}
         space.create(
             {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
@@ -255,7 +261,12 @@ def test_a_pod_is_what_the_plan_says_and_holds_no_key_of_ours(runs: Runs) -> Non
     assert seen["found"] == ["/data", "/conf/k", "/keys/k", "/extra", "read-only"]
     assert seen["git"] is False
     env = seen["env"]
-    assert (env["FIRST"], env["BOTH"], env["MINE"], env["BODYWORK_PLAIN"]) == ("1", "2", "m", "p")
+    assert (env["FIRST"], env["BOTH"], env["MINE"], env["BODYWORK_PLAIN"]) == (
+        "1",
+        "2",
+        mine[::-1],
+        "p",
+    )
     assert env["BODYWORK_RUN"] == ended.workflow["metadata"]["name"]
     assert not [name for name in env if "GIT" in name and name != "BODYWORK_GIT_COMMIT"]
     (made,) = space.find(POD, "bodywork-argo/stage=look")

@@ -54,6 +54,7 @@ def test_a_commit_is_fetched_by_its_hash(
     assert printed(namespace, SHALLOW, environment) == "the wanted one\n"
 
 
+@pytest.mark.plants_openly
 def test_a_private_repository_asks_for_a_password(
     namespace: Space, make_git_repository: MakeRepository
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_private_repository_asks_for_a_password(
     assert "could not read Username" in said
 
 
+@pytest.mark.plants_openly
 def test_a_private_repository_is_cloned_over_ssh(
     namespace: Space, make_git_repository: MakeRepository, ssh_files: SshFiles
 ) -> None:

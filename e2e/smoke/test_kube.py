@@ -16,6 +16,7 @@ from bodywork_argo.errors import EngineError, Forbidden
 from bodywork_argo.kube import KubeCluster, connect
 from e2e.engines.places import Places
 from e2e.support.cluster import Cluster
+from e2e.support.leaks import planted
 from e2e.support.pods import pod
 from e2e.support.spaces import Space
 from tests.cluster_contract import CONFIG_MAP, ClusterContract, config_map
@@ -171,13 +172,14 @@ def test_what_the_cluster_does_not_take_is_said_in_its_words(target: KubeCluster
 
 
 def test_what_is_wrong_with_a_secret_is_said_without_its_value(target: KubeCluster) -> None:
-    data = {"key": "not base64: hunter2"}
+    value = planted()
+    data = {"key": f"not base64: {value}"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": data}
 
     with pytest.raises(EngineError) as refused:
         target.create(secret)
 
-    assert "hunter2" not in str(refused.value)
+    assert value not in str(refused.value)
 
 
 def test_pods_that_a_namespace_does_not_take_are_no_question_of_rights(

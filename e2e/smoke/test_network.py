@@ -33,6 +33,13 @@ def test_service_addresses_lead_to_the_bridge(own_engines: Places) -> None:
     assert f"{network.SERVICES} dev {network.BRIDGE}" in network.routes()
 
 
+def test_the_address_of_the_bridge_stays_while_pods_come_and_go(own_engines: Places) -> None:
+    link = Path(f"/sys/class/net/{network.BRIDGE}")
+    assert (link / "address").read_text(encoding="ascii").strip() == network.HARDWARE_ADDRESS
+    was_set = "3"  # NET_ADDR_SET; the kernel moves others to the lowest address of a port
+    assert (link / "addr_assign_type").read_text(encoding="ascii").strip() == was_set
+
+
 def test_the_guard_stands(own_engines: Places) -> None:
     rules = run("nft", "list", "table", "inet", network.TABLE)
 

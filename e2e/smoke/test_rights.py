@@ -42,22 +42,29 @@ from e2e.support.spaces import Space, make_space
 pytestmark = pytest.mark.smoke
 
 WORKFLOW = Resource(api_version=API_VERSION, kind="Workflow")
+CRON_WORKFLOW = Resource(api_version=API_VERSION, kind="CronWorkflow")
 POD = Resource(api_version="v1", kind="Pod")
 EVENT = Resource(api_version="v1", kind="Event")
 SECRET = Resource(api_version="v1", kind="Secret")
 ACCOUNT = Resource(api_version="v1", kind="ServiceAccount")
 SERVICE = Resource(api_version="v1", kind="Service")
 DEPLOYMENT = Resource(api_version="apps/v1", kind="Deployment")
-REPLICA_SET = Resource(api_version="apps/v1", kind="ReplicaSet")
+CONFIG_MAP = Resource(api_version="v1", kind="ConfigMap")
 INGRESS = Resource(api_version="networking.k8s.io/v1", kind="Ingress")
 LEASE = Resource(api_version="coordination.k8s.io/v1", kind="Lease")
 LABELS = {"app": "rights"}
 BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
+NEVER_STARTED = {
+    "suspend": True,
+    "entrypoint": "main",
+    "templates": [{"name": "main", "container": container(["true"])}],
+}
 SPECS: dict[Resource, Manifest] = {
-    WORKFLOW: {
+    WORKFLOW: NEVER_STARTED,
+    CRON_WORKFLOW: {
         "suspend": True,
-        "entrypoint": "main",
-        "templates": [{"name": "main", "container": container(["true"])}],
+        "schedules": ["0 3 * * *"],
+        "workflowSpec": NEVER_STARTED,
     },
     DEPLOYMENT: {
         "replicas": 0,
@@ -170,9 +177,16 @@ OPERATIONS = {
         creating(WORKFLOW),
         reading(WORKFLOW),
         listing(WORKFLOW),
+        watching(WORKFLOW),
         changing(WORKFLOW),
         deleting(WORKFLOW),
+        making(CRON_WORKFLOW),
+        changing(CRON_WORKFLOW),
+        reading(CRON_WORKFLOW),
+        listing(CRON_WORKFLOW),
+        deleting(CRON_WORKFLOW),
         listing(POD),
+        watching(POD),
         READ_A_LOG,
         operation(
             "look for the executor's account",
@@ -192,8 +206,11 @@ OPERATIONS = {
         changing(DEPLOYMENT),
         reading(DEPLOYMENT),
         listing(DEPLOYMENT),
-        watching(DEPLOYMENT),
         deleting(DEPLOYMENT),
+        creating(CONFIG_MAP),
+        listing(CONFIG_MAP),
+        changing(CONFIG_MAP),
+        deleting(CONFIG_MAP),
         *(
             make(resource)
             for resource in (SERVICE, INGRESS)
@@ -202,10 +219,15 @@ OPERATIONS = {
         creating(LEASE),
         reading(LEASE),
         changing(LEASE),
-        listing(REPLICA_SET),
+        deleting(LEASE),
         listing(POD),
         listing(EVENT),
-        READ_A_LOG,
+        operation(
+            "read the end of a log",
+            lambda cluster, bench: cluster.last_lines("speaker", "main", 1),
+            "get",
+            of="pods/log",
+        ),
     ),
     SECRETS_ROLE: (
         creating(SECRET),

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
-import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.client import HTTPSConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bodywork_argo import runner
 from bodywork_argo.cli import main
@@ -24,11 +18,14 @@ from bodywork_argo.kube import KubeCluster, connect
 from bodywork_argo.manifests import Manifest
 from bodywork_argo.plan import Plan
 from bodywork_argo.secret_groups import Synced, sync_group
-from bodywork_argo.secret_uses import key_names, missing_secrets
+from bodywork_argo.secret_lookup import missing_secrets
+from bodywork_argo.secret_uses import key_names
 from bodywork_argo.spec import SecretRef
 from e2e.conftest import MakeRepository
 from e2e.engines.gitservers import HTTP_PASSWORD, HTTP_USER, SshFiles
+from e2e.support.between import between
 from e2e.support.identities import as_administrator
+from e2e.support.leaks import planted
 from e2e.support.pods import pod
 from e2e.support.repositories import Repository
 from e2e.support.spaces import Space
@@ -36,7 +33,7 @@ from tests.projects import batch, plan_of
 
 pytestmark = pytest.mark.smoke
 
-VALUE = "a-value-that-nobody-may-see"
+VALUE = planted()
 ENCODED = base64.b64encode(VALUE.encode()).decode()
 
 
@@ -102,50 +99,14 @@ def test_a_strangers_secret_is_not_replaced(
 # --- What is missing ------------------------------------------------------------------------------
 
 
-class Recorder(BaseHTTPRequestHandler):
-    """Passes requests on to the real API and keeps what it answers."""
-
-    protocol_version = "HTTP/1.1"
-    address: str
-    trust: ssl.SSLContext
-    answers: list[bytes]
-
-    def do_GET(self) -> None:
-        api = HTTPSConnection(self.address, context=self.trust, timeout=30)
-        headers = {name: self.headers[name] for name in ("Authorization", "Accept")}
-        api.request("GET", self.path, headers=headers)
-        answer = api.getresponse()
-        body = answer.read()
-        api.close()
-        self.answers.append(body)
-        self.send_response(answer.status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def recorded(namespace: Space, tmp_path: Path) -> Iterator[tuple[KubeCluster, list[bytes]]]:
     """The cluster, and every byte that it sends."""
-    config = yaml.safe_load(namespace.cluster.kubeconfig.read_text(encoding="utf-8"))
-    real = config["clusters"][0]["cluster"]
-    answers: list[bytes] = []
-    trust = ssl.create_default_context(cafile=real["certificate-authority"])
-    address = real["server"].removeprefix("https://")
-    members = {"address": address, "trust": trust, "answers": answers}
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Recorder,), members)) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{server.server_port}"}
-        kubeconfig = tmp_path / "recorded"
-        kubeconfig.write_text(json.dumps(config), encoding="utf-8")
-        yield connect(kubeconfig=str(kubeconfig), context=None, namespace=namespace.name), answers
-        server.shutdown()
-        thread.join()
+    with between(namespace.cluster.kubeconfig, tmp_path) as way:
+        yield (
+            connect(kubeconfig=str(way.kubeconfig), context=None, namespace=namespace.name),
+            way.answers,
+        )
 
 
 def test_missing_secrets_and_keys_are_told_and_no_value_is_sent(

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from bodywork_argo.access import SUBMITTER, access_manifests, roles
-from bodywork_argo.backend import Phase, RunRef, Runtime
+from bodywork_argo.backend import Compiled, Phase, RunRef, Runtime
 from bodywork_argo.plan import Pinned, Plan, Source
 from bodywork_argo.planner import PlanOptions, make_plan
 from bodywork_argo.preflight import accounts_there, look
 from bodywork_argo.provision import provision
+from bodywork_argo.scheduling import Applied, Schedule, Schedules
 from bodywork_argo.testing import batch_project, batch_stage
 from bodywork_argo_adapters.argo import ArgoBackend
 from e2e.conftest import MakeRepository
@@ -29,10 +30,11 @@ GIVEN_UP = {
     ("apps", "deployments", "list"),
 }
 """What is asked for in case it is allowed, to tell more."""
+NIGHTLY = Schedule(name="nightly", expressions=("0 3 * * *",), timezone="UTC", suspended=True)
 
 
 @pytest.fixture
-def cluster(namespace: Space, tmp_path: Path) -> RecordingCluster:
+def recorded(namespace: Space, tmp_path: Path) -> RecordingCluster:
     """The namespace, set up, under the submitter's account."""
     administrator = as_administrator(namespace)
     list(provision(administrator, access_manifests(namespace.name, [ArgoBackend().needs])))
@@ -40,7 +42,7 @@ def cluster(namespace: Space, tmp_path: Path) -> RecordingCluster:
 
 
 @pytest.fixture
-def plan(cluster: RecordingCluster, make_git_repository: MakeRepository) -> Plan:
+def plan(recorded: RecordingCluster, make_git_repository: MakeRepository) -> Plan:
     """One quick stage and one that goes on for long, with the accounts of `setup`."""
     repository = make_git_repository({})
     files = {
@@ -51,30 +53,31 @@ def plan(cluster: RecordingCluster, make_git_repository: MakeRepository) -> Plan
     return make_plan(
         batch_project("quick >> slow", batch_stage("quick"), batch_stage("slow")),
         Source(revision=Pinned(commit=commit), repository=repository.url),
-        PlanOptions(image=RUNNER, accounts=accounts_there(cluster)),
+        PlanOptions(image=RUNNER, accounts=accounts_there(recorded)),
     )
 
 
-def test_the_first_look_finds_nothing_to_mend(cluster: RecordingCluster, plan: Plan) -> None:
-    checks = list(look(ArgoBackend(), cluster, lambda: plan, thorough=True))
+def test_the_first_look_finds_nothing_to_mend(recorded: RecordingCluster, plan: Plan) -> None:
+    checks = list(look(ArgoBackend(), recorded, lambda: plan, thorough=True))
 
     assert [problem for check in checks for problem in check.problems] == []
     assert [check.name for check in checks][-1] == "repository"
 
 
-def test_a_run_takes_exactly_the_submitters_rights(cluster: RecordingCluster, plan: Plan) -> None:
+def test_a_run_takes_exactly_the_submitters_rights(recorded: RecordingCluster, plan: Plan) -> None:
     backend = ArgoBackend()
-    list(look(backend, cluster, lambda: plan, thorough=True))
-    runtime = backend.runtime(lambda: cluster)
+    list(look(backend, recorded, lambda: plan, thorough=True))
+    runtime = backend.runtime(lambda: recorded)
 
     run = runtime.submit(backend.compile(plan, "run"))
     again = runtime.submit(backend.compile(plan, "run"))
     live(runtime, run)
     runtime.delete(run)
+    keep(backend.schedules(lambda: recorded), backend.compile_schedule(plan, NIGHTLY))
 
     assert again == run
     assert runtime.list() == ()
-    assert cluster.used - GIVEN_UP == submitters_rights()
+    assert recorded.used - GIVEN_UP == submitters_rights()
 
 
 def live(runtime: Runtime, run: RunRef) -> None:
@@ -90,6 +93,15 @@ def live(runtime: Runtime, run: RunRef) -> None:
     assert b"quick" in said
     assert b"quick" in b"".join(piece.data for piece in runtime.logs(run))
     assert [status.ref for status in runtime.list()] == [run]
+
+
+def keep(schedules: Schedules, compiled: Compiled) -> None:
+    """Create a schedule, change it and delete it."""
+    assert schedules.apply(compiled) is Applied.CREATED
+    assert schedules.apply(compiled) is Applied.UNCHANGED
+    assert schedules.suspend("nightly", False)
+    assert [each.schedule.name for each in schedules.list()] == ["nightly"]
+    schedules.delete("nightly")
 
 
 def submitters_rights() -> set[Right]:

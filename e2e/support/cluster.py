@@ -20,6 +20,7 @@ PLURALS = {
     "ConfigMap": "configmaps",
     "CronWorkflow": "cronworkflows",
     "Deployment": "deployments",
+    "Ingress": "ingresses",
     "Job": "jobs",
     "Namespace": "namespaces",
     "PersistentVolumeClaim": "persistentvolumeclaims",

@@ -50,9 +50,9 @@ class RecordingCluster:
         self._note(resource, "list")
         return self._cluster.list(resource, labels, fields=fields, metadata_only=metadata_only)
 
-    def delete(self, resource: Resource, name: str) -> bool:
+    def delete(self, resource: Resource, name: str, *, only: Manifest | None = None) -> bool:
         self._note(resource, "delete")
-        return self._cluster.delete(resource, name)
+        return self._cluster.delete(resource, name, only=only)
 
     def watch(
         self,
@@ -68,6 +68,12 @@ class RecordingCluster:
     def logs(self, pod: str, container: str, *, follow: bool = False) -> Iterator[bytes]:
         self.used |= {("", "pods", "get"), ("", "pods/log", "get")}
         return self._cluster.logs(pod, container, follow=follow)
+
+    def last_lines(
+        self, pod: str, container: str, count: int, *, previous: bool = False
+    ) -> tuple[str, ...]:
+        self.used |= {("", "pods/log", "get")}
+        return self._cluster.last_lines(pod, container, count, previous=previous)
 
     def serves(self, resource: Resource) -> bool:
         return self._cluster.serves(resource)

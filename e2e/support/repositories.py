@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,20 @@ class Repository:
         """Make a tag."""
         self._git("update-ref", f"refs/tags/{name}", commit)
 
+    def rename(self, branch: str) -> None:
+        """Rename the branch; commits to come make it anew under its old name."""
+        self._git("branch", "-m", BRANCH, branch)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Answer nobody meanwhile."""
+        elsewhere = self.folder.with_suffix(".away")
+        self.folder.rename(elsewhere)
+        try:
+            yield
+        finally:
+            elsewhere.rename(self.folder)
+
     @property
     def folder(self) -> Path:
         """The bare repository."""
@@ -103,6 +118,13 @@ def make_repository(
     server: GitServer, name: str, files: Mapping[str, str], *, private: bool = False
 ) -> Repository:
     """Make a repository with one commit."""
+    repository = make_empty_repository(server, name, private=private)
+    repository.commit(files)
+    return repository
+
+
+def make_empty_repository(server: GitServer, name: str, *, private: bool = False) -> Repository:
+    """Make a repository without a commit."""
     path = f"{PRIVATE}/{name}.git" if private else f"{name}.git"
     repository = Repository(server=server, name=path)
     subprocess.run(
@@ -112,5 +134,4 @@ def make_repository(
     )
     # Tests fetch commits by their hash, as hosting services allow.
     repository._git("config", "uploadpack.allowAnySHA1InWant", "true")
-    repository.commit(files)
     return repository

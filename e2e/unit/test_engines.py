@@ -12,9 +12,9 @@ import pytest
 from e2e.engines.api import documents
 from e2e.engines.debian import missing_packages, require_packages
 from e2e.engines.failure import EngineError, tail
-from e2e.engines.install import without_conversion
+from e2e.engines.install import as_released, without_conversion
 from e2e.engines.launch import start_time
-from e2e.engines.modules import ARGO, KUBERNETES, MODULES, Module
+from e2e.engines.modules import ARGO, KUBERNETES, MODULES, TEKTON, Module
 from e2e.engines.places import Places, places_from
 from e2e.engines.processes import Part, Processes, Record
 from e2e.engines.progress import Progress, run_logged
@@ -143,3 +143,9 @@ def test_the_command_line_tells_its_commands() -> None:
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
     assert all(word in said for word in ("build", "up", "down", "status", "kubeconfig", "load"))
+
+
+def test_tekton_tells_its_version_as_a_release_of_it_does() -> None:
+    text = 'kind: ConfigMap\ndata:\n  version: "devel"\n'
+    assert as_released(text).endswith(f'  version: "{TEKTON.version}"\n')
+    assert as_released("data:\n  version: 3\n") == "data:\n  version: 3\n"

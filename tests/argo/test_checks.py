@@ -10,24 +10,21 @@ from bodywork_argo.backend import errors_of
 from bodywork_argo.plan import Plan, Source
 from bodywork_argo.spec import PodOptions, Volume, VolumeKind
 from bodywork_argo_adapters.argo import ArgoBackend
-from tests.projects import PARAMETER, PINNED, RESOLVED, batch, five_stages, plan_of
+from tests.projects import PARAMETER, PINNED, RESOLVED, batch, five_stages, plan_of, service
 
 
 def problems(plan: Plan) -> list[str]:
     return [f"{problem.severity}: {problem}" for problem in ArgoBackend().check(plan)]
 
 
-def test_services_are_refused_by_the_first_and_their_number() -> None:
-    assert problems(five_stages()) == [
-        "error: stages.score_a.service: is a service (and 1 more); services on Argo come with"
-        " releases; run the pipeline with '--backend local'"
-    ]
+def test_services_are_fine_with_whatever_text() -> None:
+    awkward = replace(service("serve"), pod=PodOptions(labels=(("a", "{{workflow.name}}"),)))
+    assert problems(five_stages()) == []
+    assert problems(plan_of("serve", awkward)) == []
 
 
-def test_a_ref_resolved_while_the_run_goes_on_is_refused() -> None:
-    assert problems(plan_of("a", batch("a"), source=RESOLVED)) == [
-        "error: runs on Argo that resolve 'main' themselves come with schedules; give it a commit"
-    ]
+def test_a_ref_that_runs_resolve_themselves_is_taken() -> None:
+    assert problems(plan_of("a", batch("a"), source=RESOLVED)) == []
 
 
 def test_arguments_of_a_run_are_fine() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from bodywork_argo.plan import Plan
+from bodywork_argo.spec import RunOptions
 from bodywork_argo_adapters.argo.failure import MOST_BYTES, MOST_STAGES
 from tests.argo.projects import compiled
 from tests.argo.simulator import templates_of
@@ -47,6 +49,12 @@ def test_stages_are_told_by_the_names_that_authors_gave() -> None:
     assert json.loads(env_of(PLAN)["BODYWORK_STAGES"]) == [["stage-1", "stage_1"]]
     plain = plan_of("a", batch("a"), batch("tell"), on_failure="tell")
     assert "BODYWORK_STAGES" not in env_of(plain)
+
+
+def test_the_runs_own_limit_is_told_along() -> None:
+    assert "BODYWORK_RUN_LIMIT" not in env_of(PLAN)
+    limited = replace(PLAN, run=RunOptions(run_timeout_seconds=3600))
+    assert env_of(limited)["BODYWORK_RUN_LIMIT"] == "3600"
 
 
 def test_the_worst_failures_fit_a_variable() -> None:

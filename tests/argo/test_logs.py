@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bodywork_argo_adapters.argo.logs import ExecutorFilter, readable
+from bodywork_argo_adapters.argo.logs import ExecutorFilter, lost, readable
 
 BEFORE = (
     b'time=2026-11-25T07:17:14.659Z level=INFO msg="waiting for signals"'
@@ -79,3 +80,40 @@ def test_of_a_failed_preparation_its_own_output_is_read() -> None:
 
 def test_pods_of_others_are_left() -> None:
     assert readable({"metadata": {"name": "x"}}) is None
+
+
+STAGES = {"one": "Stage One", "two": "two"}
+
+
+def workflow(*ran: str, more: Mapping[str, object] | None = None) -> dict[str, object]:
+    """Write a Workflow with nodes of pods that a machine had."""
+    nodes = {name: {"type": "Pod", "displayName": name, "hostNodeName": "a-node"} for name in ran}
+    return {"status": {"nodes": {**nodes, **(more or {})}}}
+
+
+def test_what_went_with_its_pod_is_told_in_the_order_of_stages_and_attempts() -> None:
+    found = workflow("two", "one(1)", "one(0)")
+
+    everything = lost(found, STAGES, ())
+    last = lost(found, STAGES, {("one", 1), ("two", 1)})
+
+    assert str(everything) == (
+        "the logs of Stage One, Stage One (attempt 2), two are gone with their pods"
+    )
+    assert str(last) == "the log of Stage One (attempt 2) is gone with its pod"
+
+
+def test_nothing_is_lost_with_pods_that_are_there_or_never_ran() -> None:
+    never = {
+        "a": {"type": "Pod", "displayName": "one", "phase": "Pending"},
+        "b": {"type": "Skipped", "displayName": "two"},
+        "c": {"type": "Pod", "displayName": "not-asked-for", "hostNodeName": "a-node"},
+    }
+
+    assert lost(workflow(more=never), STAGES, ()) is None
+    assert lost(workflow("one"), STAGES, {("one", 1)}) is None
+    assert lost({}, STAGES, ()) is None
+
+
+def test_of_nodes_that_only_argos_server_has_nothing_is_said() -> None:
+    assert lost({"status": {"offloadNodeStatusVersion": "fnv:1"}}, STAGES, ()) is None

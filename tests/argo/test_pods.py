@@ -11,7 +11,7 @@ from bodywork_argo.plan import BatchStep, BatchTask, GitAccess, Plan, SecretEnv,
 from bodywork_argo.spec import Install, PodOptions
 from tests.argo.projects import FEATURES, compiled, plan_of_feature
 from tests.argo.simulator import templates_of
-from tests.projects import batch, five_stages, plan_of
+from tests.projects import batch, plan_of
 
 KEY = SecretEnv(name="BODYWORK_GIT_SSH_PRIVATE_KEY", secret="git-key", key="key", optional=True)
 PRIVATE = replace(
@@ -50,6 +50,17 @@ def test_an_image_with_git_fetches_and_the_stages_own_installs() -> None:
     assert found["prepare"]["command"][-1] == "--only=packages"
 
 
+def test_only_the_module_holds_a_gpu() -> None:
+    greedy = replace(batch("a"), pod=PodOptions(gpu=2, memory_limit_mb=100))
+    found = containers(replace(plan_of("a", greedy), git=GitAccess(image="git:1")))
+    limits = {name: dict(each["resources"]["limits"]) for name, each in found.items()}
+    assert limits == {
+        "fetch": {"memory": "100M"},
+        "prepare": {"memory": "100M"},
+        "main": {"memory": "100M", "nvidia.com/gpu": "2"},
+    }
+
+
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_container_has_a_command_so_argo_asks_no_registry(feature: str) -> None:
     templates = compiled(plan_of_feature(feature))["spec"]["templates"]
@@ -57,7 +68,7 @@ def test_every_container_has_a_command_so_argo_asks_no_registry(feature: str) ->
     assert stages
     for template in stages:
         for container in (*template["initContainers"], template["container"]):
-            assert container["command"][0] == "python3"
+            assert container["command"][0] in ("python3", "/bodywork/work/venv/bin/python")
 
 
 def test_a_stage_without_limit_has_no_deadline() -> None:
@@ -79,8 +90,3 @@ def test_a_service_is_reached_by_its_name() -> None:
     assert containers(plan)["main"]["env"] == [
         {"name": "BODYWORK_SERVICE_S_URL", "value": "http://s:80"}
     ]
-
-
-def test_services_never_vanish_unnoticed() -> None:
-    with pytest.raises(ValueError, match="services are not for Workflows"):
-        compiled(five_stages())

@@ -41,7 +41,7 @@ def test_a_thousand_alike_stages_fit() -> None:
 
 
 def test_a_run_that_is_close_to_the_limit_is_told() -> None:
-    (problem,) = ArgoBackend().check(plan_of_size(1000, 400))
+    (problem,) = ArgoBackend().check(plan_of_size(1000, 450))
     assert problem.severity == "warning"
     assert problem.what.endswith(" of the 1,048,576 bytes that Argo stores")
 

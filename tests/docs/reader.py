@@ -9,8 +9,11 @@ from pathlib import Path
 from tests.docs.snippets import Reader
 
 
-def new_reader(folder: Path, home: Path) -> Reader:
-    """Return a reader who has nothing yet but a name to commit with."""
+def new_reader(folder: Path, home: Path, patience_seconds: float = 120) -> Reader:
+    """Return a reader who has nothing yet but a name to commit with.
+
+    `patience_seconds` is for each command.
+    """
     home.mkdir()
     name, address = "A Reader", "reader@example.org"
     return Reader(
@@ -26,4 +29,5 @@ def new_reader(folder: Path, home: Path) -> Reader:
             "GIT_COMMITTER_NAME": name,
             "GIT_COMMITTER_EMAIL": address,
         },
+        patience_seconds,
     )

@@ -2,8 +2,9 @@
 
 A fenced block with a ``:caption:`` is a file to write. In a ``console`` block a line that begins
 with ``$`` is a command, and the lines up to the next one are what it prints: ``...`` inside a line
-stands for any text, alone on a line for any lines. The shell's folder and exported variables carry
-over from one command to the next, as in a terminal.
+stands for any text, alone on a line for any lines, and alone after a stage's ``|`` for any lines of
+that stage. The shell's folder and exported variables carry over from one command to the next, as in
+a terminal.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 _FENCE = re.compile(r"^```(?P<info>\S[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _CAPTION = re.compile(r"\A(?::.*\n)*:caption: (?P<name>\S+)\n(?::.*\n)*\n")
 _STAGE_OUTPUT = re.compile(r"(\S+ *\|)( |$)")
+_ANY_LINES = re.compile(r"(\S+ *\| )?\.\.\.")
 _MARK = "--- end of command, folder "
 
 
@@ -50,9 +52,12 @@ def snippets(page: str) -> Iterator[WrittenFile | Command]:
 class Reader:
     """Follows a page in a folder, with nothing but the given environment."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], patience_seconds: float = 120
+    ) -> None:
         self._folder = folder
         self._environment = dict(environment)
+        self._patience_seconds = patience_seconds
 
     def follow(self, page: str) -> None:
         """Do everything that the page says; AssertionError where it prints something else."""
@@ -72,7 +77,7 @@ class Reader:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=self._patience_seconds,
             check=False,
         )
         output, mark, after = done.stdout.rpartition(_MARK)
@@ -129,7 +134,7 @@ def _by_origin(lines: tuple[str, ...] | list[str]) -> dict[str, list[str]]:
 def _matches(expected: list[str], actual: list[str]) -> bool:
     parts = []
     for line in expected:
-        if line == "...":
+        if _ANY_LINES.fullmatch(line):
             parts.append(r"(?:.*\n)*?")
         else:
             parts.append(".*".join(re.escape(part) for part in line.split("...")) + r"\n")

@@ -26,6 +26,21 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
     assert page == made, "python docs/_ext/cli_reference.py > docs/reference/cli.md"
 
 
+def test_the_page_of_what_backends_do_is_what_their_checks_say() -> None:
+    script = DOCS / "_ext" / "parity.py"
+    made = subprocess.run(
+        [sys.executable, script], capture_output=True, check=True, encoding="utf-8"
+    ).stdout
+
+    page = (DOCS / "reference" / "parity.md").read_text(encoding="utf-8")
+
+    assert page == made, "python docs/_ext/parity.py > docs/reference/parity.md"
+    # An engine in a cluster leaves nothing out without a word.
+    rows = re.findall(r"^\| .* \| .* \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) > 50
+    assert "not used" not in {cell for row in rows for cell in row}
+
+
 def test_every_exit_code_is_explained() -> None:
     page = (DOCS / "reference" / "exit-codes.md").read_text(encoding="utf-8")
 

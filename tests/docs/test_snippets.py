@@ -43,6 +43,7 @@ def test_a_page_is_a_row_of_files_and_commands() -> None:
         (("...", "b"), ["b"]),
         (("...", "b"), ["a", "a", "b"]),
         (("* on", "s | out"), ["s | out", "* on"]),
+        (("s | ...", "s | end", "..."), ["on", "s | 1", "s | 2", "s | end"]),
     ],
 )
 def test_output_as_expected_is_accepted(expected: tuple[str, ...], lines: list[str]) -> None:
@@ -58,6 +59,7 @@ def test_output_as_expected_is_accepted(expected: tuple[str, ...], lines: list[s
         (("a...",), ["a", "b"]),
         (("s | 1", "s | 2"), ["s | 2", "s | 1"]),
         (("a",), ["a", "s | 1"]),
+        (("s | ...", "s | end", "..."), ["on", "s | end", "s | 1"]),
     ],
 )
 def test_other_output_is_refused(expected: tuple[str, ...], lines: list[str]) -> None:

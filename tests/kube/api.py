@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         self.api.asked.append(asked)
         self.api.next_answer()(self, asked)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the names are the library's
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the names are the library's
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -40,6 +40,7 @@ GENERATED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName
         refusal(429, "TooManyRequests"),
         refusal(500, "InternalError", ETCD),
         refusal(500, "ServerTimeout"),
+        text(b"<html>internal server error</html>", 500),
         text(b"<html>bad gateway</html>", 502),
         refusal(503, "ServiceUnavailable"),
         refusal(504, "Timeout"),
@@ -125,7 +126,7 @@ def test_a_server_that_restarts_is_waited_for(
     with pytest.raises(Unreachable, match="can't be reached: Connection refused"):
         target.get(CONFIG_MAP, "one")
 
-    assert 55 < sum(skipped.slept) < 75
+    assert 85 < sum(skipped.slept) < 105
 
 
 def test_a_server_that_never_answered_is_waited_for_less(
@@ -181,6 +182,18 @@ def test_a_delete_takes_dependents_along(api: Api, target: KubeCluster) -> None:
     (asked,) = api.asked
     assert (asked.method, asked.path) == ("DELETE", "/api/v1/namespaces/space/configmaps/one")
     assert asked.body["propagationPolicy"] == "Background"
+
+
+def test_a_delete_of_what_was_read_names_it_and_is_not_done_when_it_has_changed(
+    api: Api, target: KubeCluster
+) -> None:
+    read = {"metadata": {"name": "one", "uid": "u-1", "resourceVersion": "7", "labels": {}}}
+    api.will(refusal(409, "Conflict"))
+
+    assert target.delete(CONFIG_MAP, "one", only=read) is False
+
+    (asked,) = api.asked
+    assert asked.body["preconditions"] == {"uid": "u-1", "resourceVersion": "7"}
 
 
 def test_selectors_are_written_as_the_api_reads_them(api: Api, target: KubeCluster) -> None:

@@ -189,6 +189,15 @@ def test_a_kubelet_that_is_away_for_a_while_is_waited_for(
     assert b"".join(target.logs("train", "main", follow=True)) == written(node.entries)
 
 
+def test_a_refusal_after_a_while_away_is_asked_again(node: Node, target: KubeCluster) -> None:
+    refused = refusal(400, "BadRequest", "unable to retrieve container logs")
+    node.logs = [cut_after(0.4), *[lambda _: LOST] * 30, *[lambda _: refused] * 2]
+    node.pods = [node.pod()] * 34
+    node.end()
+
+    assert b"".join(target.logs("train", "main", follow=True)) == written(node.entries)
+
+
 def test_a_kubelet_that_stays_away_is_an_error(
     node: Node, target: KubeCluster, skipped: SkippedTime
 ) -> None:
@@ -197,7 +206,7 @@ def test_a_kubelet_that_stays_away_is_an_error(
     with pytest.raises(Unreachable, match="connection refused"):
         list(target.logs("train", "main", follow=True))
 
-    assert 50 < sum(skipped.slept) < 80
+    assert 80 < sum(skipped.slept) < 110
 
 
 def test_words_of_the_server_are_no_part_of_the_log(node: Node, target: KubeCluster) -> None:

@@ -14,6 +14,7 @@ from bodywork_argo.plan import Plan
 from bodywork_argo.spec import (
     Install,
     PodOptions,
+    Rollback,
     RunOptions,
     SecretRef,
     ServiceOptions,
@@ -73,12 +74,12 @@ def test_keys_without_use_on_a_laptop_are_told() -> None:
     one, two, failure = (replace(batch(name), pod=pod) for name in "abf")
     other = replace(service("s"), options=ServiceOptions(liveness_path="/live"))
     plan = plan_of("a, b >> s", one, two, other, failure, on_failure="f")
-    plan = replace(plan, run=RunOptions(ttl_seconds=60))
+    plan = replace(plan, run=RunOptions(ttl_seconds=60, rollback=Rollback.STEP))
     assert problems(plan) == [
         "note: the local backend reads no secret for the package index; set "
         "BODYWORK_INDEX_USERNAME and BODYWORK_INDEX_PASSWORD, or use pip's settings",
         "note: the local backend has no use for these kubernetes keys: gpu (a, b, f); "
-        "volumes (a, b, f); probes.liveness (s); ttl_seconds",
+        "volumes (a, b, f); probes.liveness (s); ttl_seconds; rollback",
     ]
 
 

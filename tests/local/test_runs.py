@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,7 +170,7 @@ def test_a_run_over_its_time_limit_ends_and_tells_the_failure_stage(
     plan = plan_of("a", batch("a"), batch("f"), on_failure="f", source=source)
     last = finish(runtime, limited(plan, RunOptions(run_timeout_seconds=2)))
     assert last.phase is Phase.FAILED
-    assert last.reason == "time limit of 2 s exceeded while a ran"
+    assert last.reason == "run's time limit of 2 s exceeded while a ran"
     assert [stage.phase for stage in last.stages] == [Phase.STOPPED, Phase.SUCCEEDED]
     assert b"a: run's time limit of 2 s exceeded" in said(runtime, last.ref)
 
@@ -330,6 +331,15 @@ def test_only_the_newest_runs_are_kept(runtime: LocalRuntime, publish: Publish) 
     assert "last" in names
 
 
+def test_runs_that_start_at_the_same_time_leave_each_other_alone(
+    runtime: LocalRuntime, publish: Publish
+) -> None:
+    plan = plan_of("a", batch("a"), source=publish({"a/main.py": ""}))
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(finish, runtime, plan, f"try-{n}") for n in range(3)]
+    assert [run.result().reason for run in runs] == [""] * 3
+
+
 def test_nothing_outlives_a_supervisor_that_was_killed(
     runtime: LocalRuntime, publish: Publish
 ) -> None:
@@ -377,7 +387,7 @@ def test_nothing_outlives_a_caller_that_was_killed(runtime: LocalRuntime, publis
     caller.wait()
     caller.stdout.close()
     *_, last = runtime.watch(ref)
-    assert (last.phase, last.reason) == (Phase.STOPPED, "terminated")
+    assert (last.phase, last.reason) == (Phase.STOPPED, "terminated while a ran")
     wait_until(lambda: processes.marked(str(runtime.root)) == [])
 
 
@@ -386,7 +396,36 @@ def test_a_failing_failure_stage_is_told_and_the_run_ends(
 ) -> None:
     source = publish({"a/main.py": "raise SystemExit(2)", "f/main.py": "raise SystemExit(9)"})
     plan = plan_of("a", batch("a"), batch("f"), on_failure="f", source=source)
-    assert finish(runtime, plan).reason == "failed: a; the failure stage f failed too: exit code 9"
+    last = finish(runtime, plan)
+    assert last.reason == "1 stage failed: a; the failure stage f failed too: exit code 9"
+
+
+ANSWERS_TERM = """
+import signal, sys, time
+def end(*_):
+    print("saved", flush=True)
+    sys.exit({code})
+signal.signal(signal.SIGTERM, end)
+time.sleep(60)
+"""
+
+
+def test_a_module_that_ends_well_when_its_time_is_over_has_ended_well(
+    runtime: LocalRuntime, publish: Publish
+) -> None:
+    source = publish({"a/main.py": ANSWERS_TERM.format(code=0)})
+    last = finish(runtime, plan_of("a", batch("a", limit=2), source=source))
+    assert (last.phase, last.reason) == (Phase.SUCCEEDED, "")
+    assert said(runtime, last.ref) == b"saved\n"
+
+
+def test_a_module_that_ends_badly_when_its_time_is_over_fails_for_that(
+    runtime: LocalRuntime, publish: Publish
+) -> None:
+    source = publish({"a/main.py": ANSWERS_TERM.format(code=5)})
+    (stage,) = finish(runtime, plan_of("a", batch("a", limit=2), source=source)).stages
+    assert (stage.phase, stage.exit_code) == (Phase.FAILED, 5)
+    assert stage.reason == "time limit of 2 s exceeded"
 
 
 def test_a_stage_that_can_not_be_prepared_says_why(runtime: LocalRuntime, publish: Publish) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bodywork_argo.errors import GitError
+from bodywork_argo.errors import GitError, GitHostUnreachable
 from bodywork_argo.repo import check_access, read_snapshot
 from tests.runner.lab import Lab, Outcome
 from tests.ssh_server import SshServer, free_port, running_sshd
@@ -350,8 +351,9 @@ def test_access_with_a_token_is_told_before_any_stage_runs(
     (lab.home / ".netrc").write_text(f"machine 127.0.0.1 login x password {TOKEN}\n")
     monkeypatch.setenv("HOME", str(lab.home))
     check_access(url, {"BODYWORK_GIT_TOKEN": TOKEN})
-    with pytest.raises(GitError, match="did not accept the token"):
+    with pytest.raises(GitError, match="did not accept the token") as refused:
         check_access(url, {"BODYWORK_GIT_TOKEN": "another"})
+    assert not isinstance(refused.value, GitHostUnreachable)
     with pytest.raises(GitError, match="give it as BODYWORK_GIT_TOKEN"):
         check_access(url, {})
 
@@ -371,8 +373,30 @@ def test_access_by_ssh_is_told_with_exactly_the_key_and_the_hosts_that_stages_ha
     with pytest.raises(GitError, match="did not accept the SSH key, or none was given"):
         check_access(url, {"BODYWORK_GIT_KNOWN_HOSTS": line})
     wrong = line_of(ssh_server.wrong_hosts)
-    with pytest.raises(GitError, match="is not the known one"):
+    with pytest.raises(GitError, match="is not the known one") as refused:
         check_access(url, {**key, "BODYWORK_GIT_KNOWN_HOSTS": wrong}, [line])
+    assert not isinstance(refused.value, GitHostUnreachable)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "ssh"])
+def test_a_host_that_refuses_connections_is_told_apart_from_one_that_refuses_the_key(
+    scheme: str,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(GitHostUnreachable):
+        check_access(f"{scheme}://127.0.0.1:{port}/x.git", {})
+
+
+def test_a_host_without_an_address_and_one_that_hangs_up_are_out_of_reach() -> None:
+    with pytest.raises(GitHostUnreachable, match="has no address"):
+        check_access("https://no-such-host.invalid/x.git", {})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        hanging_up = threading.Thread(target=lambda: server.accept()[0].close())
+        hanging_up.start()
+        with pytest.raises(GitHostUnreachable, match="ends the connection"):
+            check_access(f"http://127.0.0.1:{server.getsockname()[1]}/x.git", {})
+        hanging_up.join()
 
 
 def test_access_to_an_address_that_git_could_misread_is_refused() -> None:

@@ -248,9 +248,22 @@ FAILURES = json.dumps([{"stage": "train", "exit_code": 3, "reason": "grün 数�
 
 
 def test_the_failure_stage_is_told_what_failed(stage: Lab) -> None:
-    env = show(stage, "--failure-stage", BODYWORK_FAILURES=FAILURES)["env"]
+    known = {"BODYWORK_FAILURES": FAILURES, "BODYWORK_STAGES": "[]", "BODYWORK_RUN_LIMIT": "9"}
+    env = show(stage, "--failure-stage", **known)["env"]
     assert env["EXCEPTION_MESSAGE"] == "1 stage failed: train\ntrain: grün 数据 (exit code 3)"
-    assert "BODYWORK_FAILURES" not in env
+    assert not set(known) & set(env)
+
+
+def test_the_failure_stage_is_told_by_a_file_where_that_is_named(stage: Lab) -> None:
+    file = stage.root / "failures.json"
+    file.write_text(FAILURES, encoding="utf-8")
+    env = show(stage, "--failure-stage", f"--failures={file}")["env"]
+    assert env["EXCEPTION_MESSAGE"] == "1 stage failed: train\ntrain: grün 数据 (exit code 3)"
+
+
+def test_the_failure_stage_runs_though_the_file_is_missing(stage: Lab) -> None:
+    env = show(stage, "--failure-stage", f"--failures={stage.root}/none.json")["env"]
+    assert env["EXCEPTION_MESSAGE"] == ""
 
 
 def test_the_failure_stage_runs_though_the_failures_are_unreadable(stage: Lab) -> None:

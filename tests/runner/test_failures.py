@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from bodywork_argo.runner import (
     MESSAGE_BYTES,
     NOT_TOLD,
+    OUT_OF_MEMORY,
+    OVER_DEADLINE,
     argo_failure,
     exception_message,
     failure_message,
@@ -106,6 +108,13 @@ def test_a_stage_of_argo_is_called_as_its_author_calls_it() -> None:
     assert failure_message(text, '[["stage-1","stage_1"]]').startswith("1 stage failed: stage_1\n")
 
 
+def test_a_deadline_that_argo_tells_is_the_runs_where_it_has_one() -> None:
+    text = argo(1, ("a", "Pod was active on the node longer than the specified deadline"))
+    assert failure_message(text).endswith("a: time limit of the run or of its pod exceeded")
+    told = failure_message(text, limit="3600000")
+    assert told.endswith("a: run's time limit of 3600000 s exceeded")
+
+
 def test_failures_that_argo_left_out_are_counted() -> None:
     text = argo(300, *((f"s{number}", "main: Error (exit code 3)") for number in range(100)))
     lines = failure_message(text).splitlines()
@@ -119,14 +128,24 @@ def test_failures_that_argo_left_out_are_counted() -> None:
     [
         ("main: Error (exit code 3)", 3, ""),
         ("Error (exit code 3)", 3, ""),
-        ("main: OOMKilled (exit code 137)", 137, "OOMKilled"),
+        ("main: OOMKilled (exit code 137)", 137, OUT_OF_MEMORY),
+        ("main: Error (exit code 137)", 137, ""),
         ("main: Error (exit code 1): a: b\nc", 1, "a: b\nc"),
         ("prepare: Error (exit code 1): no git", None, "no git"),
-        ("fetch: OOMKilled (exit code 137): no git", None, "OOMKilled: no git"),
+        ("fetch: OOMKilled (exit code 137): no git", None, f"{OUT_OF_MEMORY}: no git"),
         ("wait: Error (exit code 64): killed", None, "wait: Error (exit code 64): killed"),
         ("workflow shutdown with strategy:  Stop", None, "stopped"),
         ("Stopped with strategy 'Stop'", None, "stopped"),
-        ("pod deleted", None, "pod deleted"),
+        ("Stopped with strategy 'Terminate'", None, "stopped"),
+        ("pod deleted", None, "its pod was deleted"),
+        ("Step exceeded its deadline", None, OVER_DEADLINE),
+        ("Pod was active on the node longer than the specified deadline", None, OVER_DEADLINE),
+        ("task 'r.a' errored: no account x", None, "its pod can't be made: no account x"),
+        (
+            "task 'r.a' errored: pods \"r-a-1\" is forbidden: no room",
+            None,
+            "its pod was refused: no room",
+        ),
         ("cut in a charact\ufffd", None, "cut in a charact"),
         ("", None, ""),
     ],

@@ -216,6 +216,13 @@ def test_half_of_the_work_can_be_done_in_another_image(lab: Lab) -> None:
     assert lab.run("exec", "--module=main.py").out == "ran\n"
 
 
+def test_packages_need_no_repository(lab: Lab) -> None:
+    lab.wheel("needed", {"needed.py": "print('there')"})
+    done = lab.run("prepare", "--only=packages", "--requirement=needed")
+    assert done.code == 0, done
+    assert done.err == ""
+
+
 @pytest.mark.parametrize(
     "option", ["--commit", "--surprise=1", "surprise", "--commit64=?", "--time-limit=soon"]
 )
@@ -345,3 +352,37 @@ def test_the_runner_needs_nothing_but_its_file(lab: Lab, tmp_path: Path) -> None
     commit = lab.repository.commit({"a": "1"})
     command = f"{sys.executable} -I {copy} prepare --workspace={lab.workspace}"
     assert os.system(f"{command} --repository={lab.repository.path} --commit={commit}") == 0
+
+
+def test_without_a_commit_the_head_of_the_ref_is_taken(lab: Lab) -> None:
+    lab.repository.commit({"model.txt": "old"})
+    commit = lab.repository.commit({"model.txt": "new"})
+    for ref in ("HEAD", lab.repository.git("branch", "--show-current")):
+        assert lab.run("prepare", f"--repository={lab.repository.path}", f"--ref={ref}").code == 0
+        assert (lab.workspace / "commit").read_text() == commit + "\n"
+        assert (lab.workspace / "repository/model.txt").read_text() == "new"
+
+
+def test_the_head_of_a_ref_that_is_not_there_gets_a_clear_sentence(lab: Lab) -> None:
+    lab.repository.commit({"a": "1"})
+    done = lab.run("prepare", f"--repository={lab.repository.path}", "--ref=release")
+    assert done.code == 1
+    assert done.reason == f"{lab.repository.path} has no branch or tag release: was it deleted?"
+
+
+def test_the_known_commit_is_taken_where_the_engine_put_in_none(lab: Lab) -> None:
+    commit = lab.repository.commit({"a": "1"})
+    lab.repository.commit({"a": "2"})
+    options = ("--commit={" + "{workflow.outputs.parameters.commit}}", f"--known-commit={commit}")
+    done = lab.run("prepare", f"--repository={lab.repository.path}", *options)
+    assert done.code == 0
+    assert f"the run found no commit: taking {commit}" in done.out
+    assert (lab.workspace / "repository/a").read_text() == "1"
+
+
+def test_the_commit_that_the_engine_put_in_is_taken_rather_than_the_known_one(lab: Lab) -> None:
+    known = lab.repository.commit({"a": "1"})
+    commit = lab.repository.commit({"a": "2"})
+    options = (f"--commit={commit}", f"--known-commit={known}")
+    assert lab.run("prepare", f"--repository={lab.repository.path}", *options).code == 0
+    assert (lab.workspace / "repository/a").read_text() == "2"

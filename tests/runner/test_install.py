@@ -239,6 +239,13 @@ def test_a_long_reason_is_cut_for_the_termination_log(lab: Lab) -> None:
     assert 0 < len(done.reason.encode()) <= 4096
 
 
+def test_a_reason_is_cut_to_what_the_engine_keeps_of_it(lab: Lab) -> None:
+    commit = lab.repository.commit({"needs.txt": "é" * 5000})
+    done = lab.prepare(commit, "--requirements-file=needs.txt", "--termination-bytes=100")
+    assert done.code == 1
+    assert 0 < len(done.reason.encode()) <= 100
+
+
 def test_the_environment_is_the_python_that_runs_us(lab: Lab) -> None:
     lab.ready({"main.py": "import sys; print(sys.version)"})
     shown = subprocess.run(

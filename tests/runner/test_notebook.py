@@ -181,7 +181,7 @@ def test_a_signal_ends_the_kernel_too(lab: Lab, number: int) -> None:
     terminate(process, number)
     done = lab.finish(process)
     assert (done.code, done.reason) == (128 + number, f"stopped by {signal.Signals(number).name}")
-    assert processes_with(str(lab.root)) == []
+    until(lambda: not processes_with(str(lab.root)), "all ended")
 
 
 @needs_papermill
@@ -192,7 +192,7 @@ def test_a_kernel_that_ignores_everything_is_killed(lab: Lab) -> None:
     assert process.stdout.readline() == "up\n"
     terminate(process)
     assert lab.finish(process).code == 143
-    assert processes_with(str(lab.root)) == []
+    until(lambda: not processes_with(str(lab.root)), "all ended")
 
 
 @needs_papermill

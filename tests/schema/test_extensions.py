@@ -9,6 +9,7 @@ from bodywork_argo.spec import (
     Ingress,
     Install,
     PodOptions,
+    Rollback,
     RunOptions,
     ServiceOptions,
     ServiceStage,
@@ -53,9 +54,9 @@ def test_a_file_without_blocks_asks_for_nothing() -> None:
 
 
 def test_the_pipelines_block_says_how_runs_go() -> None:
-    block = "run_timeout_seconds: 3600, parallelism: 2, ttl_seconds: 60"
+    block = "run_timeout_seconds: 3600, parallelism: 2, ttl_seconds: 60, rollback: step"
     assert parse(with_blocks(block)).project.run == RunOptions(
-        run_timeout_seconds=3600, parallelism=2, ttl_seconds=60
+        run_timeout_seconds=3600, parallelism=2, ttl_seconds=60, rollback=Rollback.STEP
     )
 
 
@@ -163,12 +164,19 @@ def test_a_toleration_is_read_whole() -> None:
 def test_a_services_probes_and_ingress_are_read() -> None:
     assert service(
         "probes: {startup: /up, readiness: /ready, liveness: /live},"
-        " ingress: {class: nginx, host: '*.example.org', path: /score, tls_secret: tls}"
+        " ingress: {class: nginx, host: '*.example.org', path: /score, tls_secret: tls,"
+        " rewrite: false}"
     ) == ServiceOptions(
         startup_path="/up",
         readiness_path="/ready",
         liveness_path="/live",
-        ingress=Ingress(class_name="nginx", host="*.example.org", path="/score", tls_secret="tls"),
+        ingress=Ingress(
+            class_name="nginx",
+            host="*.example.org",
+            path="/score",
+            tls_secret="tls",
+            rewrite=False,
+        ),
     )
 
 

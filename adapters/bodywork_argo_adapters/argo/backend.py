@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from bodywork_argo.backend import Compiled, EngineVersion, Runtime, errors_of
+import os
+from collections.abc import Mapping
+
+from bodywork_argo.backend import Compiled, EngineVersion, Runtime, Served, errors_of
 from bodywork_argo.cluster import Cluster, ClusterFactory
 from bodywork_argo.errors import Problem
 from bodywork_argo.plan import Plan
+from bodywork_argo.scheduling import Schedule, Schedules
 from bodywork_argo_adapters.argo import needs
 from bodywork_argo_adapters.argo.checks import check
 
@@ -18,9 +22,12 @@ class ArgoBackend:
     oldest = needs.OLDEST
     needs = needs.ARGO_NEEDS
 
-    def __init__(self, version: str | None = None) -> None:
-        """Take the version of bodywork-argo that is written into documents; None looks it up."""
+    def __init__(
+        self, version: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Take the version of bodywork-argo for documents, which None looks up, and variables."""
         self._version = version
+        self._environ = os.environ if environ is None else environ
 
     def check(self, plan: Plan) -> tuple[Problem, ...]:
         """Refuse services, what pods can't reach, what Argo substitutes, and what is too large."""
@@ -34,16 +41,41 @@ class ArgoBackend:
     def compile(self, plan: Plan, run_name: str | None) -> Compiled:
         """Return one Workflow."""
         # The models of hera take longer to import than all the rest.
-        from bodywork_argo_adapters.argo.workflow import to_document
+        from bodywork_argo_adapters.argo.hera import models_only
+
+        with models_only():
+            from bodywork_argo_adapters.argo.workflow import to_document
 
         document = to_document(plan, run_name, self._version or _installed_version())
         return Compiled(backend=self.name, run_name=run_name, documents=(document,))
 
+    def compile_schedule(self, plan: Plan, schedule: Schedule) -> Compiled:
+        """Return one CronWorkflow."""
+        from bodywork_argo_adapters.argo.hera import models_only
+
+        with models_only():
+            from bodywork_argo_adapters.argo.cron import to_cron_document
+
+        document = to_cron_document(plan, schedule, self._version or _installed_version())
+        return Compiled(backend=self.name, run_name=None, documents=(document,))
+
+    def schedules(self, cluster: ClusterFactory) -> Schedules:
+        """Return a connection to the CronWorkflows; the cluster is asked for when it is used."""
+        from bodywork_argo_adapters.argo.schedules import ArgoSchedules
+
+        return ArgoSchedules(cluster, instance=self._environ.get("ARGO_INSTANCEID", ""))
+
     def runtime(self, cluster: ClusterFactory) -> Runtime:
         """Return a connection to Argo; the cluster is asked for when it is used."""
-        from bodywork_argo_adapters.argo.runtime import ArgoRuntime
+        from bodywork_argo_adapters.argo.connections import through_cluster
 
-        return ArgoRuntime(cluster)
+        return through_cluster(cluster, self._environ)
+
+    def served(self, namespace: str | None) -> Served | None:
+        """Return a connection through the Argo Server, if ARGO_SERVER and ARGO_TOKEN are set."""
+        from bodywork_argo_adapters.argo.connections import through_server
+
+        return through_server(self._environ, namespace)
 
     def installed(self, cluster: Cluster) -> EngineVersion | None:
         """Return the version of Argo Workflows that the cluster has, as far as it can be told."""

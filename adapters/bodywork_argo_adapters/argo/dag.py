@@ -8,12 +8,12 @@ of its own, which is one task to its neighbours. What is longer than Argo takes 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hera.workflows import models as m
 
-from bodywork_argo.plan import BatchTask
+from bodywork_argo.names import free_name
 
 MOST_TASKS = 200
 """Of one template, by the CRDs of Argo 4."""
@@ -41,19 +41,13 @@ Calls = dict[str, Call]
 """By the task's name."""
 
 
-def free_name(wanted: str, taken: Container[str]) -> str:
-    """Return a name that nothing else has, as close to the wanted one as can be."""
-    while wanted in taken:
-        wanted = f"{wanted}-x"
-    return wanted
-
-
 def dag_templates(
-    steps: Sequence[tuple[BatchTask, ...]], calls: Calls, taken: set[str]
+    steps: Sequence[tuple[str, ...]], calls: Calls, taken: set[str]
 ) -> list[m.Template]:
     """Return the pipeline's template, then those of its parts and of single steps.
 
-    `taken` are the names of tasks and other templates.
+    `steps` has the names of tasks, `calls` what each of them calls; `taken` are the names of
+    tasks and other templates.
     """
     dags = _Dags(calls, taken)
     widths = [0, *(len(tasks) for tasks in steps), 0]
@@ -74,7 +68,7 @@ class _Dags:
         self._calls = calls
         self._taken = taken
 
-    def step(self, name: str, tasks: Sequence[BatchTask]) -> list[m.DAGTask]:
+    def step(self, name: str, tasks: Sequence[str]) -> list[m.DAGTask]:
         """Make a template of a step; return the one task that calls it."""
         rows = [_task(task, self._calls) for task in tasks]
         cuts = range(0, len(rows), MOST_TASKS)
@@ -107,13 +101,13 @@ class _Dags:
         return m.DAGTask(name=name, template=name)
 
 
-def _stands_alone(tasks: tuple[BatchTask, ...], before: int, after: int) -> bool:
+def _stands_alone(tasks: tuple[str, ...], before: int, after: int) -> bool:
     """Return whether a step gets a template of its own."""
     width = len(tasks)
     squares = [width * other for other in (before, after) if width > 1 and other > 1]
     if width > MOST_FOR_ONE_TASK or max(squares, default=0) > MOST_DEPENDENCIES:
         return True
-    return after > 0 and any(task.name in _EXPRESSION_WORDS for task in tasks)
+    return after > 0 and any(task in _EXPRESSION_WORDS for task in tasks)
 
 
 def _in_turn(barriers: Sequence[list[m.DAGTask]]) -> list[m.DAGTask]:
@@ -125,11 +119,11 @@ def _in_turn(barriers: Sequence[list[m.DAGTask]]) -> list[m.DAGTask]:
     return [task for tasks in barriers for task in tasks]
 
 
-def _task(task: BatchTask, calls: Calls) -> m.DAGTask:
-    call = calls[task.name]
+def _task(task: str, calls: Calls) -> m.DAGTask:
+    call = calls[task]
     parameters = [m.Parameter(name=name, value=value) for name, value in call.parameters]
     arguments = m.Arguments(parameters=parameters) if parameters else None
-    return m.DAGTask(name=task.name, template=call.template, arguments=arguments)
+    return m.DAGTask(name=task, template=call.template, arguments=arguments)
 
 
 def _dag(name: str, tasks: list[m.DAGTask]) -> m.Template:

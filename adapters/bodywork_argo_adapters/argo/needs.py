@@ -22,6 +22,13 @@ ARGO_NEEDS = Needs(
         Grant(
             group="argoproj.io",
             resources=("workflows",),
+            verbs=("get", "list", "watch", "create", "patch", "delete"),
+        ),
+    ),
+    schedules=(
+        Grant(
+            group="argoproj.io",
+            resources=("cronworkflows",),
             verbs=("get", "list", "create", "patch", "delete"),
         ),
     ),

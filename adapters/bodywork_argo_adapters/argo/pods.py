@@ -8,25 +8,27 @@ from hera.workflows import models as m
 from typing_extensions import assert_never
 
 from bodywork_argo import names
+from bodywork_argo.packed_runner import RUNNER_ANNOTATION
 from bodywork_argo.plan import (
     BatchTask,
+    Container,
     Env,
-    Parameter,
-    Pinned,
     PlainEnv,
     Plan,
     ResolvedAtRun,
     Resources,
     RunNameEnv,
     SecretEnv,
+    ServiceTask,
     ServiceUrlEnv,
     Site,
     exec_command,
     prepare_command,
 )
+from bodywork_argo.pod_patches import one_patch
 from bodywork_argo.spec import Volume, VolumeKind
-from bodywork_argo_adapters.argo.metadata import RUNNER_ANNOTATION, commit_text
-from bodywork_argo_adapters.argo.patches import one_patch
+from bodywork_argo_adapters.argo.metadata import commit_text, repository_text
+from bodywork_argo_adapters.releases import deployer_prepare
 
 SITE = Site(
     python="python3",
@@ -50,12 +52,8 @@ _COMMON_MOUNTS = (
 
 def run_volumes() -> list[m.Volume]:
     """Return the volumes of every pod: the runner, out of an annotation, and the workspace."""
-    runner = m.DownwardAPIVolumeFile(
-        path="runner.py",
-        field_ref=m.ObjectFieldSelector(field_path=f"metadata.annotations['{RUNNER_ANNOTATION}']"),
-    )
     return [
-        m.Volume(name=_RUNNER, downward_api=m.DownwardAPIVolumeSource(items=[runner])),
+        annotation_volume(_RUNNER, RUNNER_ANNOTATION, "runner.py"),
         m.Volume(name=_WORK, empty_dir=m.EmptyDirVolumeSource()),
     ]
 
@@ -71,7 +69,7 @@ def stage_template(
     """Return the template of a stage, or of stages that differ in what `parameters` hold."""
     pod = task.pod
     inputs = [m.Parameter(name=parameter) for parameter in parameters]
-    labels = {**dict(pod.labels), names.STAGE_LABEL: task.name}
+    labels = {**dict(pod.labels), names.STAGE_LABEL: task.name, **_commit_label(plan, task)}
     return m.Template(
         name=name,
         inputs=m.Inputs(parameters=inputs) if inputs else None,
@@ -82,10 +80,42 @@ def stage_template(
         active_deadline_seconds=_deadline(task),
         retry_strategy=_retries(task),
         init_containers=_init_containers(plan, task),
-        container=_main(task, more_env),
+        container=_main(task, [*_scheduled_time(plan), *more_env]),
         volumes=_volumes(task) or None,
         pod_spec_patch=one_patch(pod.patches),
     )
+
+
+def container_env(env: Iterable[Env]) -> list[m.EnvVar]:
+    """Return the variables of a container."""
+    return [_variable(each) for each in env]
+
+
+def container_resources(asked: Resources, *, gpu: bool = False) -> m.ResourceRequirements | None:
+    """Return what a container asks for, with its GPUs only when asked to."""
+    requests = _quantities(asked.cpu_request, asked.memory_request_mb)
+    limits = _quantities(asked.cpu_limit, asked.memory_limit_mb)
+    if gpu and asked.gpu:
+        limits[asked.gpu_resource] = m.Quantity(str(asked.gpu))
+    if not requests and not limits:
+        return None
+    return m.ResourceRequirements(requests=requests or None, limits=limits or None)
+
+
+def container_mounts(container: Container | None) -> list[m.VolumeMount]:
+    """Return the mounts of every container, with the certificates if `container` trusts any."""
+    mounts = list(_COMMON_MOUNTS)
+    if container is not None and container.ca_bundle:
+        mounts.append(m.VolumeMount(name=_AUTHORITIES, mount_path="/bodywork/ca", read_only=True))
+    return mounts
+
+
+def authorities(container: Container) -> list[m.Volume]:
+    """Return the volume of the certificates that prepare trusts, if there are any."""
+    if not container.ca_bundle:
+        return []
+    source = m.ConfigMapVolumeSource(name=container.ca_bundle)
+    return [m.Volume(name=_AUTHORITIES, config_map=source)]
 
 
 def _deadline(task: BatchTask) -> m.IntOrString | None:
@@ -120,27 +150,78 @@ def _init_containers(plan: Plan, task: BatchTask) -> list[m.UserContainer]:
     git = plan.git
     if git.image is None:
         return [_prepare(plan, task, "prepare", (*git.env, *task.container.prepare_env))]
-    fetch = _prepare(plan, task, "fetch", git.env, "--only=repository", image=git.image)
     packages = task.container.prepare_env
-    return [fetch, _prepare(plan, task, "prepare", packages, "--only=packages")]
+    return [
+        fetch_container(plan, task),
+        _prepare(plan, task, "prepare", packages, "--only=packages"),
+    ]
+
+
+def fetch_container(plan: Plan, task: BatchTask | ServiceTask, head: str = "") -> m.UserContainer:
+    """Return what fetches the code alone, with the Git image if there is one.
+
+    `head` is the option that names a ref whose last commit is fetched in place of the run's.
+    """
+    git = plan.git
+    return _prepare(plan, task, "fetch", git.env, "--only=repository", image=git.image, head=head)
+
+
+def install_container(container: Container) -> m.UserContainer:
+    """Return what installs bodywork-argo before a task of its own."""
+    return m.UserContainer(
+        name="prepare",
+        image=container.image,
+        command=list(deployer_prepare(container, SITE)),
+        env=container_env(container.prepare_env) or None,
+        resources=container_resources(container.resources),
+        volume_mounts=container_mounts(container),
+    )
+
+
+def annotation_volume(name: str, annotation: str, path: str) -> m.Volume:
+    """Return a volume in which an annotation of the pod is a file."""
+    field = m.ObjectFieldSelector(field_path=f"metadata.annotations['{annotation}']")
+    item = m.DownwardAPIVolumeFile(path=path, field_ref=field)
+    return m.Volume(name=name, downward_api=m.DownwardAPIVolumeSource(items=[item]))
+
+
+def _known_commit(plan: Plan) -> str:
+    return plan.revision.known if isinstance(plan.revision, ResolvedAtRun) else ""
+
+
+def _commit_label(plan: Plan, task: BatchTask) -> dict[str, str]:
+    """Return what pods of stages have where those of the run can't: the first finds the commit.
+
+    Without one the failure stage is run nevertheless, and no label may be a placeholder.
+    """
+    if not isinstance(plan.revision, ResolvedAtRun) or task is plan.on_failure:
+        return {}
+    return {names.COMMIT_LABEL: commit_text(plan.source)}
+
+
+def _scheduled_time(plan: Plan) -> list[m.EnvVar]:
+    if not plan.scheduled:
+        return []
+    return [m.EnvVar(name="BODYWORK_SCHEDULED_TIME", value="{{workflow.scheduledTime}}")]
 
 
 def _prepare(
     plan: Plan,
-    task: BatchTask,
+    task: BatchTask | ServiceTask,
     name: str,
     env: Sequence[Env],
     *only: str,
     image: str | None = None,
+    head: str = "",
 ) -> m.UserContainer:
-    container, mounts = task.container, list(_COMMON_MOUNTS)
-    if container.ca_bundle:
-        mounts.append(m.VolumeMount(name=_AUTHORITIES, mount_path="/bodywork/ca", read_only=True))
+    container = task.container
     command = prepare_command(
         container,
         SITE,
-        repository=_repository(plan),
+        repository=repository_text(plan),
         commit=commit_text(plan.source),
+        head=head,
+        known_commit=_known_commit(plan) if head or task is plan.on_failure else "",
         host_keys=plan.git.host_keys,
     )
     return m.UserContainer(
@@ -148,20 +229,10 @@ def _prepare(
         image=image or container.image,
         image_pull_policy=task.pod.image_pull_policy,
         command=[*command, *only],
-        env=_environment(env) or None,
-        resources=_resources(container.resources, gpu=False),
-        volume_mounts=mounts,
+        env=container_env(env) or None,
+        resources=container_resources(container.resources),
+        volume_mounts=container_mounts(container),
     )
-
-
-def _repository(plan: Plan) -> str:
-    match plan.revision:
-        case Pinned():
-            return plan.source.repository or ""
-        case Parameter() | ResolvedAtRun():
-            return "{{workflow.parameters.repository}}"
-        case _ as unreachable:
-            assert_never(unreachable)
 
 
 def _main(task: BatchTask, more_env: Sequence[m.EnvVar]) -> m.Container:
@@ -174,14 +245,10 @@ def _main(task: BatchTask, more_env: Sequence[m.EnvVar]) -> m.Container:
         image=container.image,
         image_pull_policy=task.pod.image_pull_policy,
         command=list(exec_command(container, SITE)),
-        env=[*_environment(container.env), *more_env] or None,
-        resources=_resources(container.resources, gpu=True),
+        env=[*container_env(container.env), *more_env] or None,
+        resources=container_resources(container.resources, gpu=True),
         volume_mounts=[*_COMMON_MOUNTS, *mounts],
     )
-
-
-def _environment(env: Iterable[Env]) -> list[m.EnvVar]:
-    return [_variable(each) for each in env]
 
 
 def _variable(env: Env) -> m.EnvVar:
@@ -200,16 +267,6 @@ def _variable(env: Env) -> m.EnvVar:
             assert_never(unreachable)
 
 
-def _resources(asked: Resources, *, gpu: bool) -> m.ResourceRequirements | None:
-    requests = _quantities(asked.cpu_request, asked.memory_request_mb)
-    limits = _quantities(asked.cpu_limit, asked.memory_limit_mb)
-    if gpu and asked.gpu:
-        limits[asked.gpu_resource] = m.Quantity(str(asked.gpu))
-    if not requests and not limits:
-        return None
-    return m.ResourceRequirements(requests=requests or None, limits=limits or None)
-
-
 def _quantities(cores: float, megabytes: int) -> dict[str, m.Quantity]:
     cpu = f"{cores:g}" if cores == int(cores) else f"{max(round(cores * 1000), 1)}m"
     return {
@@ -219,11 +276,7 @@ def _quantities(cores: float, megabytes: int) -> dict[str, m.Quantity]:
 
 
 def _volumes(task: BatchTask) -> list[m.Volume]:
-    volumes = [_volume(each) for each in task.pod.volumes]
-    if task.container.ca_bundle:
-        source = m.ConfigMapVolumeSource(name=task.container.ca_bundle)
-        volumes.append(m.Volume(name=_AUTHORITIES, config_map=source))
-    return volumes
+    return [*(_volume(each) for each in task.pod.volumes), *authorities(task.container)]
 
 
 def _volume(volume: Volume) -> m.Volume:

@@ -1,26 +1,32 @@
-"""The connection to Argo Workflows, through the Kubernetes API."""
+"""Runs as Workflows of Argo, wherever these are kept."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from typing_extensions import assert_never
 
 from bodywork_argo import names
 from bodywork_argo.backend import Compiled, LogPiece, RunRef, RunStatus
-from bodywork_argo.cluster import POD, Cluster, ClusterFactory, Resource
-from bodywork_argo.errors import AlreadyExists, EngineError, Forbidden
+from bodywork_argo.errors import AlreadyExists, EngineError
+from bodywork_argo.feed import Feed
 from bodywork_argo.manifests import Manifest
-from bodywork_argo_adapters.argo.logs import WORKFLOW_LABEL, Followers, read, readable
 from bodywork_argo_adapters.argo.metadata import read_tasks
+from bodywork_argo_adapters.argo.server import ArgoServer
 from bodywork_argo_adapters.argo.status import phase_of, run_phase, run_status, time_of
-from bodywork_argo_adapters.argo.waiting import waits_of
+from bodywork_argo_adapters.argo.workflows import Shutdown, Workflows
+from bodywork_argo_adapters.waiting import waits_of
 
-WORKFLOW = Resource(api_version="argoproj.io/v1alpha1", kind="Workflow")
 PHASE_LABEL = "workflows.argoproj.io/phase"
-_WATCH_SECONDS = 2.0
 _END_SECONDS = 60.0
+_BETWEEN_SECONDS = 0.5
+"""Between two statuses: making one of hundreds of stages takes a while."""
+_AGEING_SECONDS = 5.0
+"""Without news: some reasons for waiting are told by the time that has passed."""
+_SILENCE_SECONDS = 60.0
 
 
 class ArgoRuntime:
@@ -28,26 +34,26 @@ class ArgoRuntime:
 
     attached = False
 
-    def __init__(self, cluster: ClusterFactory, environ: Mapping[str, str] | None = None) -> None:
-        """Take what connects; `environ` may have ARGO_SERVER, where people see their runs."""
-        self._connect = cluster
-        self._environ = os.environ if environ is None else environ
+    def __init__(self, connect: Callable[[], Workflows], server: ArgoServer | None = None) -> None:
+        """Take what connects, and the server in whose pages people see their runs."""
+        self._connect = connect
+        self._server = server
 
     @property
-    def _cluster(self) -> Cluster:
+    def _workflows(self) -> Workflows:
         return self._connect()
 
     def submit(self, compiled: Compiled) -> RunRef:
         """Create the Workflow; one of that name with the same documents is the same run."""
         (document,) = compiled.documents
         try:
-            stored = self._cluster.create(document)
+            stored = self._workflows.create(document)
         except AlreadyExists as error:
             name = document["metadata"]["name"]
-            there = self._cluster.get(WORKFLOW, name, metadata_only=True)
+            there = self._workflows.metadata(name)
             if there is None or _digest(there) != _digest(document):
                 raise EngineError(
-                    f"there is another run {name} in namespace {self._cluster.namespace}: "
+                    f"there is another run {name} in namespace {self._workflows.namespace}: "
                     "choose another --run-name"
                 ) from error
             stored = there
@@ -62,20 +68,59 @@ class ArgoRuntime:
         labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
         if pipeline is not None:
             labels[names.PIPELINE_LABEL] = names.dns_label(pipeline)
-        found = self._cluster.list(WORKFLOW, labels, metadata_only=True)
+        found = self._workflows.list(labels)
         runs = sorted(found, key=lambda each: str(each["metadata"]["creationTimestamp"]))
         return tuple(self._outline(each) for each in reversed(runs))
 
     def watch(self, ref: RunRef) -> Iterator[RunStatus]:
         """Yield the status now and after each change; the last one is final."""
-        last: RunStatus | None = None
-        while last is None or not last.phase.final:
-            status = self.status(ref)
-            if status != last:
-                last = status
-                yield status
-            else:
-                time.sleep(_WATCH_SECONDS / 2)
+        workflow = self._workflow(ref)
+        status = self._status(workflow)
+        yield status
+        if not status.phase.final:
+            yield from self._following(ref, _Seen(workflow=workflow), status)
+
+    def _following(self, ref: RunRef, seen: _Seen, last: RunStatus) -> Iterator[RunStatus]:
+        """Yield what differs from the last status, not too often, and the final one at once."""
+        told = asked = time.monotonic()
+        with Feed[_Workflow | _Pods]() as feed:
+            states = self._workflows.states(ref.name)
+            feed.read(_Workflow(found=found) for found in states)
+            pods = self._workflows.pod_states(ref.name)
+            feed.read(_Pods(found=found) for found in pods)
+            while not last.phase.final:
+                due = told + (_BETWEEN_SECONDS if seen.news else _AGEING_SECONDS)
+                item = feed.next(due - time.monotonic())
+                if item is not None:
+                    self._take(ref, seen, item)
+                    asked = time.monotonic()
+                elif time.monotonic() > asked + _SILENCE_SECONDS:
+                    # One that went before its watch began is never told.
+                    self._take(ref, seen, _Workflow(found=self._workflow(ref)))
+                    asked = time.monotonic()
+                if not seen.final and time.monotonic() < due:
+                    continue
+                status, told = self._told(seen), time.monotonic()
+                if status != last:
+                    last = status
+                    yield status
+
+    def _take(self, ref: RunRef, seen: _Seen, item: _Workflow | _Pods) -> None:
+        seen.news = True
+        match item:
+            case _Workflow(found=found):
+                if found is None:
+                    raise self._unknown(ref)
+                seen.workflow = found
+            case _Pods(found=pods):
+                seen.pods = pods
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _told(self, seen: _Seen) -> RunStatus:
+        seen.news = False
+        ref = self._ref(seen.workflow["metadata"]["name"])
+        return run_status(seen.workflow, ref, _waits(seen.pods))
 
     def logs(
         self, ref: RunRef, stage: str | None = None, *, follow: bool = False
@@ -85,18 +130,11 @@ class ArgoRuntime:
         stages = {
             task: name
             for task, name in read_tasks(workflow["metadata"].get("annotations") or {})
-            if stage in (None, name)
+            if stage is None or stage in name.split(", ")
         }
         if not stages:
             raise EngineError(f"run {ref.name} has no stage {stage}")
-        if follow:
-            followers = Followers(self._cluster, ref.name, stages)
-            yield from followers.pieces(lambda: self._ended(ref))
-            return
-        place = {task: number for number, task in enumerate(stages)}
-        found = [log for log in map(readable, self._pods(ref.name)) if log and log.task in place]
-        for log in sorted(found, key=lambda each: (place[each.task], each.attempt)):
-            yield from read(self._cluster, log, stages[log.task], follow=False)
+        return self._workflows.written(workflow, stages, follow=follow)
 
     def stop(self, ref: RunRef) -> None:
         """End the stages that run; Argo runs the exit handler, and with it the failure stage."""
@@ -112,16 +150,22 @@ class ArgoRuntime:
         deadline = time.monotonic() + _END_SECONDS
         while time.monotonic() < deadline and not self._ended(ref):
             time.sleep(0.5)
-        self._cluster.delete(WORKFLOW, ref.name)
+        self._workflows.delete(ref.name)
 
-    def _shut_down(self, ref: RunRef, how: str) -> None:
+    def _shut_down(self, ref: RunRef, how: Shutdown) -> None:
         if self._ended(ref):
             return
-        if self._cluster.patch(WORKFLOW, ref.name, {"spec": {"shutdown": how}}) is None:
+        try:
+            there = self._workflows.shut_down(ref.name, how)
+        except EngineError:
+            if self._ended(ref):  # meanwhile, and the server refuses to stop it then
+                return
+            raise
+        if not there:
             raise self._unknown(ref)
 
     def _workflow(self, ref: RunRef) -> Manifest:
-        found = self._cluster.get(WORKFLOW, ref.name)
+        found = self._workflows.get(ref.name)
         if found is None or _label(found, names.MANAGED_BY_LABEL) != names.MANAGED_BY:
             raise self._unknown(ref)
         return found
@@ -133,20 +177,14 @@ class ArgoRuntime:
 
     def _unknown(self, ref: RunRef) -> EngineError:
         return EngineError(
-            f"there is no run {ref.name} of ours in namespace {self._cluster.namespace}"
+            f"there is no run {ref.name} of ours in namespace {self._workflows.namespace}"
         )
 
     def _status(self, workflow: Manifest) -> RunStatus:
         name = workflow["metadata"]["name"]
         running = (workflow.get("status") or {}).get("phase") == "Running"
-        waits = waits_of(self._pods(name)) if running else {}
+        waits = _waits(self._workflows.pods(name)) if running else {}
         return run_status(workflow, self._ref(name), waits)
-
-    def _pods(self, run: str) -> tuple[Manifest, ...]:
-        try:
-            return self._cluster.list(POD, {WORKFLOW_LABEL: run})
-        except Forbidden:  # without pods a run is still followed, only less is known
-            return ()
 
     def _outline(self, found: Manifest) -> RunStatus:
         metadata = found["metadata"]
@@ -159,15 +197,43 @@ class ArgoRuntime:
         )
 
     def _ref(self, name: str) -> RunRef:
-        namespace = self._cluster.namespace
+        namespace = self._workflows.namespace
         ref = RunRef(backend="argo", name=name, namespace=namespace)
-        server = self._environ.get("ARGO_SERVER")
-        if not server:
+        if self._server is None:
             return ref
-        scheme = "http" if self._environ.get("ARGO_SECURE") == "false" else "https"
-        base = self._environ.get("ARGO_BASE_HREF", "").strip("/")
-        path = f"{base}/workflows" if base else "workflows"
-        return replace(ref, where=f"{scheme}://{server}/{path}/{namespace}/{name}")
+        return replace(ref, where=self._server.page(namespace, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Workflow:
+    """A Workflow as it is now; None when it is gone."""
+
+    found: Manifest | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pods:
+    """The pods of a run as they are now."""
+
+    found: tuple[Manifest, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """What is known of a run while it is watched."""
+
+    workflow: Manifest
+    pods: tuple[Manifest, ...] = ()
+    news: bool = False
+    """Whether anything came since the last status."""
+
+    @property
+    def final(self) -> bool:
+        return phase_of((self.workflow.get("status") or {}).get("phase", "")).final
+
+
+def _waits(pods: tuple[Manifest, ...]) -> dict[str, str]:
+    return waits_of(pods, datetime.now(timezone.utc))
 
 
 def _digest(document: Manifest) -> str:

@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from hera.workflows import models as m
 
+from bodywork_argo.names import free_name
 from bodywork_argo.plan import BatchTask, Env, PlainEnv, Plan
-from bodywork_argo_adapters.argo.dag import Call, Calls, free_name
+from bodywork_argo_adapters.argo.dag import Call, Calls
 from bodywork_argo_adapters.argo.pods import stage_template
 
 SHARED_FROM = 10

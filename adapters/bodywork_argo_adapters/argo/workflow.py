@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 from hera.workflows import models as m
 from typing_extensions import assert_never
 
 from bodywork_argo.manifests import Manifest
+from bodywork_argo.names import free_name
+from bodywork_argo.packed_runner import RUNNER_ANNOTATION, runner_text
 from bodywork_argo.plan import (
-    BatchStep,
     BatchTask,
     Parameter,
     Pinned,
     Plan,
     ResolvedAtRun,
-    ServiceStep,
 )
-from bodywork_argo_adapters.argo.dag import dag_templates, free_name
+from bodywork_argo_adapters.argo.dag import Call, dag_templates
 from bodywork_argo_adapters.argo.failure import exit_templates
+from bodywork_argo_adapters.argo.first_task import find_commit_template, found_template
 from bodywork_argo_adapters.argo.metadata import (
-    RUNNER_ANNOTATION,
     pod_labels,
     run_metadata,
     sealed,
 )
 from bodywork_argo_adapters.argo.needs import API_VERSION
 from bodywork_argo_adapters.argo.pods import run_volumes
+from bodywork_argo_adapters.argo.release import release_templates
 from bodywork_argo_adapters.argo.templates import stage_templates
+from bodywork_argo_adapters.releases import decides_at_end, names_by_step, release_tasks
 
 _DAY = 24 * 3600
 _KEPT_AFTER_SUCCESS, _KEPT_AFTER_FAILURE = _DAY, 7 * _DAY
@@ -44,15 +45,15 @@ def to_document(plan: Plan, run_name: str | None, version: str) -> Manifest:
         api_version=API_VERSION,
         kind="Workflow",
         metadata=m.ObjectMeta(**run_metadata(plan, run_name, version)),
-        spec=_spec(plan),
+        spec=_spec(plan, version),
     )
     data = workflow.model_dump(mode="json", by_alias=True, exclude_none=True)
     return sealed(_in_reading_order(data))
 
 
-def _spec(plan: Plan) -> m.WorkflowSpec:
+def _spec(plan: Plan, version: str) -> m.WorkflowSpec:
     run, accounts = plan.run, plan.accounts
-    templates, on_exit = _templates(plan)
+    templates, on_exit = _templates(plan, version)
     return m.WorkflowSpec(
         arguments=_arguments(plan),
         entrypoint=templates[0].name,
@@ -63,7 +64,7 @@ def _spec(plan: Plan) -> m.WorkflowSpec:
         synchronization=_exclusion(plan),
         parallelism=run.parallelism or None,
         active_deadline_seconds=run.run_timeout_seconds or None,
-        ttl_strategy=_kept(run.ttl_seconds),
+        ttl_strategy=_kept(run.ttl_seconds, scheduled=plan.scheduled),
         pod_gc=m.PodGC(strategy="OnWorkflowSuccess", delete_delay_duration=_PODS_KEPT),
         templates=templates,
         volumes=run_volumes(),
@@ -73,45 +74,31 @@ def _spec(plan: Plan) -> m.WorkflowSpec:
     )
 
 
-def runner_text() -> str:
-    """Return the program that runs inside each stage."""
-    return resources.files("bodywork_argo").joinpath("runner.py").read_text(encoding="utf-8")
-
-
-def batch_steps(plan: Plan) -> list[tuple[BatchTask, ...]]:
-    """Return the tasks of each step; ValueError for services, which `check` refuses."""
-    steps = []
-    for step in plan.steps:
-        match step:
-            case BatchStep(tasks=tasks):
-                steps.append(tasks)
-            case ServiceStep():
-                raise ValueError("services are not for Workflows")
-            case _ as unreachable:
-                assert_never(unreachable)
-    return steps
-
-
-def _templates(plan: Plan) -> tuple[list[m.Template], str | None]:
+def _templates(plan: Plan, version: str) -> tuple[list[m.Template], str | None]:
     """Return all templates, the entrypoint first, and the name of the exit handler."""
-    steps = batch_steps(plan)
-    taken = {task.name for task in plan.all_tasks()}
-    stages = stage_templates(plan, [task for tasks in steps for task in tasks], taken)
-    dags = dag_templates(steps, stages.calls, taken)
-    templates = [*dags, *stages.templates]
-    if plan.on_failure is None:
-        return templates, None
-    handler = free_name("on-failure", taken)
+    releases = release_tasks(plan)
+    taken = {task.name for task in plan.all_tasks()} | {each.name for each in releases}
+    batch = [task for task in plan.tasks() if isinstance(task, BatchTask)]
+    stages = stage_templates(plan, batch, taken)
+    calls = {**stages.calls, **{each.name: Call(template=each.name) for each in releases}}
+    dags = dag_templates(names_by_step(plan), calls, taken)
+    first: list[m.Template] = []
+    if isinstance(plan.revision, ResolvedAtRun):
+        taken |= {str(template.name) for template in dags}
+        first = [find_commit_template(plan, version)]
+        dags = [found_template(plan, free_name("scheduled", taken), str(dags[0].name)), *dags]
+    templates = [*dags, *first, *stages.templates, *release_templates(plan, releases, version)]
+    handler = free_name("on-exit" if decides_at_end(plan) else "on-failure", taken)
     others = [str(template.name) for template in dags]
-    templates += exit_templates(plan, plan.on_failure, handler, others)
-    return templates, handler
+    at_end = exit_templates(plan, handler, others, version)
+    return [*templates, *at_end], handler if at_end else None
 
 
 def _arguments(plan: Plan) -> m.Arguments | None:
     match plan.revision:
-        case Pinned():
+        case Pinned() | ResolvedAtRun():
             return None
-        case Parameter() | ResolvedAtRun():
+        case Parameter():
             repository = m.Parameter(name="repository", value=plan.source.repository)
             return m.Arguments(parameters=[repository, m.Parameter(name="commit")])
         case _ as unreachable:
@@ -140,9 +127,11 @@ def _exclusion(plan: Plan) -> m.Synchronization | None:
     return m.Synchronization(mutexes=[m.Mutex(name=f"bodywork-argo-{plan.name}")])
 
 
-def _kept(seconds: int | None) -> m.TTLStrategy:
+def _kept(seconds: int | None, *, scheduled: bool) -> m.TTLStrategy | None:
     if seconds is not None:
         return m.TTLStrategy(seconds_after_completion=seconds)
+    if scheduled:  # a schedule keeps a number of its runs
+        return None
     return m.TTLStrategy(
         seconds_after_success=_KEPT_AFTER_SUCCESS, seconds_after_failure=_KEPT_AFTER_FAILURE
     )

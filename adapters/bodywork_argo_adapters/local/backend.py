@@ -15,6 +15,7 @@ from bodywork_argo.plan import (
     ServiceTask,
     Task,
 )
+from bodywork_argo.spec import Rollback
 from bodywork_argo_adapters.local.document import to_document
 
 
@@ -124,6 +125,8 @@ def _without_use(plan: Plan) -> tuple[Problem, ...]:
             stages.setdefault(key, []).append(task.stage)
     if plan.run.ttl_seconds is not None:
         stages["ttl_seconds"] = []
+    if plan.run.rollback is not Rollback.RUN:
+        stages["rollback"] = []
     if not stages:
         return ()
     listed = (f"{key} ({', '.join(names)})" if names else key for key, names in stages.items())

@@ -79,6 +79,8 @@ class LocalRuntime:
         try:
             self._prune()
             folder.path.mkdir(parents=True)
+            # Until the supervisor has started we answer for the run: to others it would be dead.
+            folder.write_supervisor(psutil.Process())
             folder.write_document(document)
             self._start(folder)
         except OSError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bodywork_argo.runner
+from bodywork_argo import reasons
 from bodywork_argo.backend import Phase
 from bodywork_argo.plan import Site, exec_command, prepare_command
 from bodywork_argo_adapters.local import processes
@@ -159,12 +160,18 @@ class Attempt:
         return self._outcome(code if code >= 0 else 128 - code)
 
     def _outcome(self, code: int) -> Outcome:
-        """Return why a command ended badly in the runner's own words, else its exit code."""
+        """Return why a command ended badly in the runner's own words, else its exit code.
+
+        Exit code 0 is a good end whatever the log says: a module that is told to end when its time
+        is over, and does it well within the grace, has ended well in a pod, too.
+        """
+        if code == 0:
+            return Outcome(exit_code=0)
         with contextlib.suppress(FileNotFoundError):
             text = Path(self.site.termination_log).read_text("utf-8", errors="replace").strip()
             if text:
                 return Outcome(exit_code=code, reason=text)
-        return Outcome(exit_code=code, reason="" if code == 0 else f"exit code {code}")
+        return Outcome(exit_code=code, reason=reasons.of_exit(code))
 
 
 async def run_batch(

@@ -14,6 +14,7 @@ import stat
 import sys
 from pathlib import Path
 
+from bodywork_argo import reasons
 from bodywork_argo.backend import Phase, StageStatus
 from bodywork_argo_adapters.local import processes
 from bodywork_argo_adapters.local.board import Board
@@ -22,7 +23,6 @@ from bodywork_argo_adapters.local.folder import RunFolder, remove_tree
 from bodywork_argo_adapters.local.services import Service
 from bodywork_argo_adapters.local.stages import Outcome, Workshop, run_batch
 
-STOPPED, TERMINATED = "stopped", "terminated"
 _FAILURES_LENGTH, _FAILURES_TOLD = 15_000, 300
 """Linux takes 131,071 bytes for one variable, and one character may become six in JSON."""
 
@@ -59,27 +59,27 @@ class Supervisor:
         self._steps = asyncio.create_task(self._all_steps())
         # On a time-out, as when it is cancelled, wait_for ends the steps and waits until they are.
         ending = asyncio.wait_for(self._steps, run.timeout_seconds or None)
-        why = ""
+        ended_by = ""
         try:
             good = await ending
         except asyncio.TimeoutError:
-            good, why = False, f"time limit of {run.timeout_seconds} s exceeded"
-            board.stop_running(f"run's {why}")
+            good, ended_by = False, reasons.of_run_limit(run.timeout_seconds)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
-            good = False
-            board.stop_running(STOPPED)
+            good, ended_by = False, reasons.STOPPED
         if good:
             self._succeeded()
         else:
-            await self._failed(board.in_phases([Phase.FAILED, Phase.STOPPED]), why)
+            if ended_by:
+                board.stop_running(ended_by)
+            await self._failed(ended_by)
         return good
 
     def _succeeded(self) -> None:
         board, on_failure = self._shop.board, self._shop.run.on_failure
         if on_failure is not None:
-            board.end(on_failure.name, Phase.SKIPPED, exit_code=None, reason="nothing failed")
+            board.end(on_failure.name, Phase.SKIPPED, exit_code=None, reason=reasons.NOTHING_FAILED)
         board.finish(Phase.SUCCEEDED, "")
 
     async def _all_steps(self) -> bool:
@@ -97,26 +97,29 @@ class Supervisor:
         self._services.append(service)
         return await service.release()
 
-    async def _failed(self, failed: list[StageStatus], why: str) -> None:
+    async def _failed(self, ended_by: str) -> None:
         board, on_failure = self._shop.board, self._shop.run.on_failure
-        names = ", ".join(status.stage for status in failed)
-        reason = f"stopped while {names} ran" if self._stopping else f"failed: {names}"
-        if why:
-            reason = f"{why} while {names} ran"
         if on_failure is not None:
-            outcome = await run_batch(self._shop, on_failure, _told(failed))
-            if not outcome.well:
-                reason += f"; the failure stage {on_failure.stage} failed too: {outcome.reason}"
-        board.skip_pending("a stage before it did not end well")
-        board.finish(Phase.STOPPED if self._stopping else Phase.FAILED, reason)
+            told = _told(board.in_phases([Phase.FAILED, Phase.STOPPED]))
+            await run_batch(self._shop, on_failure, told)
+        board.skip_pending(reasons.NEVER_BEGAN)
+        board.finish(Phase.STOPPED if self._stopping else Phase.FAILED, self._why(ended_by))
+
+    def _why(self, ended_by: str) -> str:
+        on_failure = self._shop.run.on_failure
+        return reasons.why_run_ended(
+            self._shop.board.in_phases([Phase.FAILED, Phase.STOPPED]),
+            failure_task=on_failure.name if on_failure else None,
+            ended_by=ended_by,
+        )
 
     def _terminated(self) -> None:
         board = self._shop.board
         if board.finished:
             return
-        board.stop_running(TERMINATED)
-        board.skip_pending(TERMINATED)
-        board.finish(Phase.STOPPED, TERMINATED)
+        board.stop_running(reasons.TERMINATED)
+        board.skip_pending(reasons.TERMINATED)
+        board.finish(Phase.STOPPED, self._why(reasons.TERMINATED))
 
 
 def _told(failed: list[StageStatus]) -> dict[str, str]:
@@ -124,9 +127,10 @@ def _told(failed: list[StageStatus]) -> dict[str, str]:
     failures = []
     each = max(_FAILURES_LENGTH // max(len(failed), 1), 50)
     for status in failed[:_FAILURES_TOLD]:
-        bare = status.reason == f"exit code {status.exit_code}"  # the runner says so itself
+        code = status.exit_code
+        bare = code is not None and status.reason == reasons.of_exit(code)  # the runner says so
         reason = None if bare else status.reason[:each]
-        failures.append({"stage": status.stage, "exit_code": status.exit_code, "reason": reason})
+        failures.append({"stage": status.stage, "exit_code": code, "reason": reason})
     return {"BODYWORK_FAILURES": json.dumps(failures, ensure_ascii=False)}
 
 
