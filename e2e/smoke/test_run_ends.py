@@ -131,6 +131,11 @@ def test_a_pod_that_somebody_deletes_is_made_again_if_the_stage_has_retries(
     )
     for pod in pods:
         namespace.cluster.core.delete_namespaced_pod(pod, namespace.name)
+    await_state(  # a module that finds the gate open before its node stops it ends well
+        lambda: phases(submitter("status", name, "-o", "json").data)["once"],
+        lambda seen: seen == "failed",
+        "the end of the stage whose pod is gone",
+    )
     open_gate(repository, commit)
 
     submitter("watch", name, code=1)
