@@ -28,7 +28,7 @@ RUNNER_WITHOUT_GIT_IMAGE = f"{PREFIX}/runner-without-git:1"
 PRODUCT_IMAGE = f"{PREFIX}/bodywork-argo:1"
 TEKTON_PROGRAMS = ("entrypoint", "nop", "sidecarlogresults", "workingdirinit")
 
-RECIPE = "1"  # raise it when the way of making the Python images changes
+RECIPE = "2"  # raise it when the way of making the Python images changes
 BASE_PACKAGES = ("python3", "python3-pip", "python3-venv")
 GIT_PACKAGES = ("git", "openssh-client")
 # What the stages of the tests install, what builds the product, and what the product needs.

@@ -90,7 +90,7 @@ def _entries(root: Path, below: Path) -> Iterator[tuple[str, tuple[int, int, int
         name = path.as_posix()
         if name in KEPT_EMPTY:
             yield name, (0, 0, 0)
-        if name in SKIPPED or entry.name == "__pycache__":
+        if name in SKIPPED:
             continue
         status = entry.stat(follow_symlinks=False)
         is_folder = entry.is_dir(follow_symlinks=False)

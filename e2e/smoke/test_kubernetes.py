@@ -118,6 +118,17 @@ def test_the_image_without_git_has_none(namespace: Space) -> None:
     assert namespace.logs("look") == "None\n"
 
 
+def test_pods_find_their_modules_compiled(own_engines: Places, namespace: Space) -> None:
+    look = "python3 -v -c 'import urllib.request, kubernetes.client' 2>&1 | grep 'code object from'"
+    namespace.create(pod("look", ["sh", "-c", look], image=PRODUCT))
+
+    namespace.finished_pod("look")
+
+    files = [line.split("'")[1] for line in namespace.logs("look").splitlines()]
+    assert any("kubernetes" in file for file in files)
+    assert [file for file in files if not file.endswith(".pyc")] == []
+
+
 def test_an_image_that_nobody_loaded_is_asked_of_no_registry(
     own_engines: Places, namespace: Space
 ) -> None:
