@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ from e2e.support.program import (
     set_up,
     stage,
 )
+from e2e.support.repositories import GitServer
 from e2e.support.spaces import Space
 
 pytestmark = pytest.mark.smoke
 
 POD = {"apiVersion": "v1", "kind": "Pod"}
+WHEEL_SECONDS = 120
 SLOW = "import time; print('up', flush=True); time.sleep(120)"
 
 
@@ -112,8 +115,30 @@ def test_a_stage_that_cannot_start_has_the_run_stopped(
     assert last.startswith(f"error: run {name} was stopped: stuck could not start within 5 s: ")
     assert why in last
     run = submitter("status", name, "-o", "json").data
-    assert (run["phase"], phases(run)["tell"]) == ("stopped", "succeeded")
-    assert submitter("logs", name, "tell").lines[0] == "1 stage failed: stuck"
+    assert (run["phase"], phases(run)) == ("stopped", {"stuck": "stopped", "tell": "succeeded"})
+    assert submitter("logs", name, "tell").lines == ["1 stage failed: stuck", "stuck: stopped"]
+
+
+def test_a_stage_that_is_still_being_prepared_is_stopped(
+    submitter: Program, make_git_repository: MakeRepository, git_server: GitServer
+) -> None:
+    with socket.create_server((git_server.address, 0)) as mute:
+        mute.settimeout(WHEEL_SECONDS)
+        wheel = f"http://{git_server.address}:{mute.getsockname()[1]}/mute-1.0-py3-none-any.whl"
+        stages = {"slow": stage(requirements=[f"mute @ {wheel}"]), "tell": stage(TELL)}
+        repository = make_git_repository(pipeline("slow", stages, on_failure="tell"))
+        (name,) = submitter("submit", repository.url).lines
+        connection, _ = mute.accept()  # pip asks for the wheel, and waits
+        with connection:
+            submitter("stop", name)
+            submitter("watch", name, code=1)
+
+    run = submitter("status", name, "-o", "json").data
+    assert (run["reason"], phases(run)) == (
+        "stopped while slow ran",
+        {"slow": "stopped", "tell": "succeeded"},
+    )
+    assert submitter("logs", name, "tell").lines == ["1 stage failed: slow", "slow: stopped"]
 
 
 def test_a_pod_that_somebody_deletes_is_made_again_if_the_stage_has_retries(

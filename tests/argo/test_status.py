@@ -244,6 +244,39 @@ def test_a_limit_or_lack_of_memory_that_came_before_a_stop_stays_a_failure() -> 
         assert row(stage) == row(recorded(case).status().stages[0])
 
 
+def ended_with(case: str, message: str, **spec: Any) -> StageStatus:
+    """Return the first stage of a recorded run whose pod made Argo say something else at last."""
+    nodes = copy.deepcopy(recorded(case).workflow["status"]["nodes"])
+    (node,) = [each for each in nodes.values() if each["displayName"] == "a"]
+    node.update(phase="Error", message=message)
+    return changed(case, {"nodes": nodes}, **spec).status().stages[0]
+
+
+GONE_BEFORE_IT_BEGAN = "Pod failed before prepare container starts due to PodInitializing: "
+CUT_SHORT = [
+    GONE_BEFORE_IT_BEGAN,
+    "Pod failed before main container starts due to ErrImagePull: ",
+    "init: Error (exit code 143)",
+    "prepare: Error (exit code 143): stopped by SIGTERM",
+    "fetch: Error (exit code 137)",
+]
+
+
+@pytest.mark.parametrize("message", CUT_SHORT)
+def test_a_stage_whose_pod_ended_after_argo_had_ended_it_was_stopped(message: str) -> None:
+    stopped = ended_with("stopped-while-pending", message)
+    assert (stopped.phase, stopped.reason) == (Phase.STOPPED, "stopped")
+    late = ended_with("run-time-limit", message)
+    assert (late.phase, late.reason) == (Phase.STOPPED, "run's time limit of 10 s exceeded")
+
+
+def test_what_failed_before_its_module_began_in_a_run_that_goes_on_was_not_stopped() -> None:
+    deleted = ended_with("killed", GONE_BEFORE_IT_BEGAN)
+    assert (deleted.phase, deleted.reason) == (Phase.FAILED, "its pod was deleted before it began")
+    own = ended_with("stopped-while-pending", "prepare: Error (exit code 1): no commit")
+    assert (own.phase, own.reason) == (Phase.FAILED, "no commit")
+
+
 def test_a_deadline_that_is_not_the_runs_fails_the_stage() -> None:
     for limit in (0, 3600):
         stage = changed("run-time-limit", {}, activeDeadlineSeconds=limit).status().stages[0]

@@ -138,6 +138,16 @@ def test_failures_that_argo_left_out_are_counted() -> None:
         ("Stopped with strategy 'Stop'", None, "stopped"),
         ("Stopped with strategy 'Terminate'", None, "stopped"),
         ("pod deleted", None, "its pod was deleted"),
+        (
+            "Pod failed before prepare container starts due to PodInitializing: ",
+            None,
+            "its pod was deleted before it began",
+        ),
+        (
+            "Pod failed before main container starts due to CreateContainerError: no device",
+            None,
+            "Pod failed before main container starts due to CreateContainerError: no device",
+        ),
         ("Step exceeded its deadline", None, OVER_DEADLINE),
         ("Pod was active on the node longer than the specified deadline", None, OVER_DEADLINE),
         ("task 'r.a' errored: no account x", None, "its pod can't be made: no account x"),

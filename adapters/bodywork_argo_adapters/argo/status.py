@@ -33,6 +33,11 @@ _PHASES = {
 """All phases of Workflows and of their nodes; what a later version adds counts as running."""
 _SIGNALLED = (128 + 9, 128 + 15)
 """Exit codes of modules that Argo has ended; it tells no more when they end in time."""
+_CUT_SHORT = re.compile(
+    r"Pod failed before \S+ container starts due to "
+    r"|(?:init|prepare|fetch): Error \(exit code (?:137|143)\)"
+)
+"""What Argo writes over its own word once the pod ends that it has ended before a module began."""
 _SHUT_DOWN = {"Stop": reasons.STOPPED, "Terminate": reasons.TERMINATED}
 _LEFT = "the run ended before it"
 _REPLACED = "another run took the place of this one"
@@ -196,12 +201,15 @@ def _stage(task: str, stage: str, attempts: Sequence[Any], run: _Run) -> StageSt
 
 def _failure(node: Mapping[str, Any], run: _Run) -> tuple[Phase, int | None, str]:
     """Return phase, exit code and reason of a stage that did not end well."""
-    failure = argo_failure("", node.get("message", ""), {})
+    message = node.get("message", "")
+    failure = argo_failure("", message, {})
     exit_code: int | None = failure["exit_code"]
     reason: str = failure["reason"]
-    if reason == OVER_DEADLINE and run.is_over(time_of(node.get("finishedAt"))):
+    cut_short = _CUT_SHORT.match(message) is not None
+    if (cut_short or reason == OVER_DEADLINE) and run.is_over(time_of(node.get("finishedAt"))):
         return Phase.STOPPED, None, run.over_limit
-    if run.shut_down and (reason == "stopped" or (not reason and exit_code in _SIGNALLED)):
+    signalled = not reason and exit_code in _SIGNALLED
+    if run.shut_down and (cut_short or signalled or reason == "stopped"):
         return Phase.STOPPED, None, run.shut_down
     if not reason and exit_code is not None:
         reason = reasons.of_exit(exit_code)
