@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bodywork_argo.dag import Dag, DagError, parse_dag
 
-untimed = settings(deadline=None)  # a busy machine is no fault
 stages = st.text(min_size=1).filter(
     lambda name: not set(name) & set(",>") and "".join(name.split()) == name
 )
@@ -17,20 +16,17 @@ dags = st.builds(Dag, st.lists(steps, min_size=1).map(tuple))
 blanks = st.text(" \t\n\r\u2003", max_size=3)
 
 
-@untimed
 @given(dags)
 def test_the_text_of_a_dag_parses_back(dag: Dag) -> None:
     assert parse_dag(str(dag)) == dag
 
 
-@untimed
 @given(dags, blanks)
 def test_white_space_of_any_kind_changes_nothing(dag: Dag, blank: str) -> None:
     spaced = str(dag).replace(" >> ", f"{blank}>>{blank}").replace(", ", f"{blank},{blank}")
     assert parse_dag(f"{blank}{spaced}{blank}") == dag
 
 
-@untimed
 @given(st.text(">, ab\n"))
 def test_any_text_is_a_dag_or_a_dag_error(text: str) -> None:
     assert all("" not in step for step in steps_or_faults(text))

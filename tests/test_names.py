@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bodywork_argo.names import (
@@ -17,7 +17,6 @@ from bodywork_argo.names import (
     variable_part,
 )
 
-untimed = settings(deadline=None)  # a busy machine is no fault
 DNS_1123 = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 DNS_1035 = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
@@ -25,7 +24,6 @@ any_text = st.text() | st.text("aB1-_.", max_size=80) | st.from_regex(DNS_1123, 
 limits = st.integers(min_value=10, max_value=LABEL_LIMIT)
 
 
-@untimed
 @given(any_text, limits)
 def test_a_dns_label_is_legal_and_short(text: str, limit: int) -> None:
     label = dns_label(text, limit)
@@ -33,19 +31,16 @@ def test_a_dns_label_is_legal_and_short(text: str, limit: int) -> None:
     assert len(label) <= limit
 
 
-@untimed
 @given(any_text, any_text)
 def test_two_texts_have_two_dns_labels(one: str, other: str) -> None:
     assert (dns_label(one) == dns_label(other)) == (one == other)
 
 
-@untimed
 @given(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True).filter(lambda t: len(t) < 64))
 def test_a_legal_text_is_its_own_dns_label(text: str) -> None:
     assert dns_label(text) == text
 
 
-@untimed
 @given(any_text)
 def test_a_stage_label_can_name_a_service(stage: str) -> None:
     label = stage_label(stage)
@@ -78,7 +73,6 @@ def test_long_stages_that_differ_at_the_end_get_distinct_labels() -> None:
     assert stage_label("a" * 70 + "1") != stage_label("a" * 70 + "2")
 
 
-@untimed
 @given(any_text)
 def test_a_label_value_is_legal_and_short(text: str) -> None:
     value = label_value(text)
@@ -86,13 +80,11 @@ def test_a_label_value_is_legal_and_short(text: str) -> None:
     assert len(value) <= LABEL_LIMIT
 
 
-@untimed
 @given(any_text, any_text)
 def test_two_texts_have_two_label_values(one: str, other: str) -> None:
     assert (label_value(one) == label_value(other)) == (one == other)
 
 
-@untimed
 @given(any_text)
 def test_a_variable_part_is_made_of_capitals_digits_and_underscores(stage: str) -> None:
     assert re.fullmatch(r"[A-Z0-9_]+", variable_part(stage))

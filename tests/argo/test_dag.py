@@ -23,7 +23,7 @@ def plan_of_steps(*widths: int) -> Plan:
     return plan_of(str(Dag(steps)), *(batch(name) for step in steps for name in step))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(WIDTHS, st.data())
 def test_a_step_runs_only_if_all_of_the_step_before_ended_well(
     widths: list[int], data: st.DataObject

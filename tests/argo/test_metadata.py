@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bodywork_argo.names import LABEL_LIMIT
@@ -30,7 +30,6 @@ def test_a_generated_name_fits_the_label_that_holds_it(length: int) -> None:
     assert len(name) + 5 <= LABEL_LIMIT
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_labels_are_legal_whatever_branch_and_user_are_called(ref: str, user: str) -> None:
     plan = replace(PLAN, source=replace(PINNED, ref=ref), submitted_by=user)
@@ -39,7 +38,6 @@ def test_labels_are_legal_whatever_branch_and_user_are_called(ref: str, user: st
     assert {"bodywork-argo/branch", "bodywork-argo/submitted-by"} <= set(labels)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_what_people_read_is_plain_text(ref: str) -> None:
     plan = replace(PLAN, source=replace(PINNED, ref=ref))
@@ -81,7 +79,6 @@ def test_tasks_come_back_with_the_names_that_authors_gave() -> None:
     assert read_tasks({}) == ()
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_any_name_of_a_stage_comes_back_and_none_meets_argo(name: str) -> None:
     (task,) = plan_of("a", batch("a")).tasks()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bodywork_argo.plan import Plan, exec_command
@@ -24,7 +24,6 @@ def alike(*args: tuple[str, ...]) -> Plan:
     return plan_of(", ".join(stage.name for stage in stages), *stages)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=SHARED_FROM, max_size=SHARED_FROM))
 def test_arguments_come_back_through_a_shared_template(args: list[tuple[str, str]]) -> None:
     plan = alike(*args)

@@ -31,7 +31,6 @@ Change: TypeAlias = Callable[[object, object], None]
 
 fuzz = settings(
     max_examples=int(os.environ.get("BODYWORK_ARGO_FUZZ_CASES", "60")),
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 

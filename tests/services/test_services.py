@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bodywork_argo import names
@@ -209,7 +209,6 @@ def test_a_variable_named_twice_is_set_once() -> None:
     assert sorted(set(found)) == sorted(found)
 
 
-@settings(deadline=None)
 @given(st.lists(TEXT, max_size=4), st.dictionaries(VARIABLE, TEXT, max_size=4))
 def test_any_text_arrives(args: list[str], env: dict[str, str]) -> None:
     pod = PodOptions(env=tuple(env.items()))
@@ -234,7 +233,6 @@ def _decoded(text: str) -> str:
 NAME = st.text(st.characters(codec="utf-8"), min_size=1, max_size=80)
 
 
-@settings(deadline=None)
 @given(NAME, NAME)
 def test_names_are_valid_whatever_pipeline_and_stage_are_called(pipeline: str, stage: str) -> None:
     named = replace(service("score"), name=stage, module="score.py", ingress=True)

@@ -42,7 +42,7 @@ def ends(document: Manifest, failing: Collection[str]) -> dict[str, str]:
     return found
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(WIDTHS, st.data())
 def test_a_step_runs_only_if_all_of_the_step_before_ended_well(
     widths: list[int], data: st.DataObject

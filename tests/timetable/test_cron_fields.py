@@ -3,12 +3,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bodywork_argo.cron_fields import DESCRIPTORS, FIELDS, Field, parse_expression, read
 
-untimed = settings(deadline=None)  # a busy machine is no fault
 # What the full definition of CronWorkflow in Argo 4.0.5 takes, on top of what the controller reads.
 SCHEMA = re.compile(
     r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
@@ -208,7 +207,6 @@ def _words(field: Field) -> st.SearchStrategy[str]:
     return st.lists(one, min_size=1, max_size=3).map(",".join)
 
 
-@untimed
 @given(st.tuples(*map(_words, FIELDS)))
 def test_what_is_taken_is_valid_on_a_cluster_and_is_taken_again(words: tuple[str, ...]) -> None:
     plain, problems = parse_expression("  ".join(words))
@@ -220,7 +218,6 @@ def test_what_is_taken_is_valid_on_a_cluster_and_is_taken_again(words: tuple[str
         assert parse_expression(plain) == (plain, ())
 
 
-@untimed
 @given(st.text(alphabet="0123456789*?/,-LW#@ abjmnorsu=TZ\n\t٣"))
 def test_any_text_is_either_taken_or_explained(text: str) -> None:
     plain, problems = parse_expression(text)
