@@ -954,7 +954,7 @@ OUT_OF_MEMORY = (
 )
 OVER_DEADLINE = "time limit of the run or of its pod exceeded"
 REFUSED = "its pod was refused: "
-NEVER_BEGAN = "its pod was deleted before it began"
+POD_ENDED_EARLY = r"Pod failed before \S+ container starts due to "  # Argo's words, as a pattern
 
 
 def argo_words(message: str) -> str:
@@ -971,7 +971,10 @@ def argo_words(message: str) -> str:
         (r"(?:task \S+ errored: )?pods \S+ is forbidden: (?:error looking up )?", REFUSED),
         (r"task \S+ errored: ", "its pod can't be made: "),
         (r"pod deleted", "its pod was deleted"),
-        (r"Pod failed before \S+ container starts due to (?:PodInit|Contai)\w+: ?", NEVER_BEGAN),
+        (
+            POD_ENDED_EARLY + r"(?:PodInitializing|ContainerCreating): ?",
+            "its pod was deleted before it began",
+        ),
     ):
         found = re.match(pattern, message)
         if found:

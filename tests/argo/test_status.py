@@ -244,12 +244,12 @@ def test_a_limit_or_lack_of_memory_that_came_before_a_stop_stays_a_failure() -> 
         assert row(stage) == row(recorded(case).status().stages[0])
 
 
-def ended_with(case: str, message: str, **spec: Any) -> StageStatus:
+def ended_with(case: str, message: str) -> StageStatus:
     """Return the first stage of a recorded run whose pod made Argo say something else at last."""
     nodes = copy.deepcopy(recorded(case).workflow["status"]["nodes"])
     (node,) = [each for each in nodes.values() if each["displayName"] == "a"]
     node.update(phase="Error", message=message)
-    return changed(case, {"nodes": nodes}, **spec).status().stages[0]
+    return changed(case, {"nodes": nodes}).status().stages[0]
 
 
 GONE_BEFORE_IT_BEGAN = "Pod failed before prepare container starts due to PodInitializing: "

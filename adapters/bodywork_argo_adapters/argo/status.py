@@ -15,7 +15,7 @@ from bodywork_argo import names, reasons
 from bodywork_argo.backend import Phase, RunRef, RunStatus, StageStatus
 from bodywork_argo.errors import EngineError
 from bodywork_argo.manifests import Manifest
-from bodywork_argo.runner import OVER_DEADLINE, argo_failure
+from bodywork_argo.runner import OVER_DEADLINE, POD_ENDED_EARLY, argo_failure
 from bodywork_argo_adapters.argo.metadata import FAILURE_TASK_ANNOTATION, read_tasks
 from bodywork_argo_adapters.argo.waiting import wait_of_message
 
@@ -34,8 +34,7 @@ _PHASES = {
 _SIGNALLED = (128 + 9, 128 + 15)
 """Exit codes of modules that Argo has ended; it tells no more when they end in time."""
 _CUT_SHORT = re.compile(
-    r"Pod failed before \S+ container starts due to "
-    r"|(?:init|prepare|fetch): Error \(exit code (?:137|143)\)"
+    POD_ENDED_EARLY + r"|(?:init|prepare|fetch): Error \(exit code (?:137|143)\)"
 )
 """What Argo writes over its own word once the pod ends that it has ended before a module began."""
 _SHUT_DOWN = {"Stop": reasons.STOPPED, "Terminate": reasons.TERMINATED}

@@ -81,7 +81,7 @@ def _run(bench: Bench, name: str, case: Case, wanted: Expected) -> tuple[str, ..
     if runtime.attached:  # the run's own process ends after it, and is let go of with its logs
         collections.deque(runtime.logs(ref, follow=True), maxlen=0)
     wrong = tuple(differences(case, wanted, status, bench.ledger.of(name)))
-    if wrong:  # the run stays, to be looked at
+    if wrong:  # the run stays while the others go on, to be looked at
         return (stopped, *wrong) if stopped else wrong
     runtime.delete(ref)  # nodes list the pods of ended runs each second, which slows the others
     return ()
